@@ -1,0 +1,177 @@
+"""What cleaning did to a log, in numbers that add up, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import duckdb
+import pandas as pd
+
+from churn_clv.data import engine
+from churn_clv.data.contract import Columns, ReadingRules, Value
+from churn_clv.data.sources import Source
+from churn_clv.errors import InputError, shortened
+
+
+@dataclass(frozen=True)
+class CleaningStep:
+    """One rule: how many rows it touched, how many of these it removed, and what was done."""
+
+    rule: str
+    rows: int
+    removed: int
+    action: str
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """Rows in, what each rule did, rows out; rows in less the rows removed is rows out."""
+
+    rows_in: int
+    rows_out: int
+    steps: tuple[CleaningStep, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per rule: rule, rows, removed, action."""
+        return pd.DataFrame(
+            [asdict(step) for step in self.steps], columns=["rule", "rows", "removed", "action"]
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the report as plain values, ready for JSON."""
+        steps = [asdict(step) for step in self.steps]
+        return {"rows_in": self.rows_in, "rows_out": self.rows_out, "steps": steps}
+
+
+def report_on(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: ReadingRules) -> CleaningReport:
+    """Count what each rule did to the staged lines."""
+    fates = dict(engine.run(connection, "SELECT fate, count(*) FROM staged GROUP BY fate"))
+    counts = dict(engine.run(connection, engine.query("cleaning_counts")))
+    steps = [*removals(fates, columns, rules), *duplicate_step(fates, counts, rules)]
+    if columns.amount is not None:
+        steps += money_steps(counts, rules)
+    return CleaningReport(sum(fates.values()), fates.get(None, 0), tuple(steps))
+
+
+def removals(fates: dict[str | None, int], columns: Columns, rules: ReadingRules) -> list[CleaningStep]:
+    """Return the steps that leave rows out, in the order in which they apply."""
+    named = {f"drop_rows:{i}": described(rule, columns) for i, rule in enumerate(rules.drop_rows, start=1)}
+    named["no_customer"] = "without a customer id"
+    if rules.start is not None:
+        named["before_start"] = f"before start {rules.start}"
+    if rules.end is not None:
+        named["after_end"] = f"after end {rules.end}"
+    return [
+        CleaningStep(text, fates.get(fate, 0), fates.get(fate, 0), "left out") for fate, text in named.items()
+    ]
+
+
+def described(rule: Mapping[str, Sequence[Value]], columns: Columns) -> str:
+    """Return a drop_rows rule as words, without the customer ids it may name."""
+    parts = []
+    for name, values in rule.items():
+        plural = "s" if len(values) > 1 else ""
+        secret = name == columns.customer_id or len(values) > 5
+        parts.append(f"{name}, {len(values)} value{plural}" if secret else f"{name} in {list(values)}")
+    return "drop_rows: " + " and ".join(parts)
+
+
+def duplicate_step(
+    fates: dict[str | None, int], counts: dict[str, int], rules: ReadingRules
+) -> list[CleaningStep]:
+    """Return the step for exact duplicate lines."""
+    removed = fates.get("duplicate", 0)
+    if rules.duplicates == "drop":
+        return [CleaningStep("exact duplicate of an earlier line", removed, removed, "left out")]
+    return [CleaningStep("exact duplicate of an earlier line", counts["duplicates"], 0, "kept")]
+
+
+def money_steps(counts: dict[str, int], rules: ReadingRules) -> list[CleaningStep]:
+    """Return the steps that need amounts."""
+    days = counts["days_without_purchase"]
+    lost = counts["customers_without_purchase"]
+    no_purchase = f"{days:,} customer-days reduce value, not frequency; {lost:,} customers have no other"
+    return [
+        CleaningStep("refund line (amount < 0)", counts["refund_lines"], 0, "netted within its day"),
+        CleaningStep("zero amount", counts["zero_amounts"], 0, zero_action(rules)),
+        CleaningStep(
+            "line on a day without a purchase", counts["lines_on_days_without_purchase"], 0, no_purchase
+        ),
+        CleaningStep("amount finer than a millionth", counts["rounded_amounts"], 0, "rounded to a millionth"),
+    ]
+
+
+def zero_action(rules: ReadingRules) -> str:
+    """Say what a zero amount means under the purchase rule."""
+    return (
+        "kept as a purchase" if rules.purchase_rule == "purchase_line" else "kept; alone it makes no purchase"
+    )
+
+
+def refuse(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules
+) -> None:
+    """Raise one error that names every reason for which the log cannot be used."""
+    reasons = engine.run(connection, engine.query("refusals"))
+    if engine.run(connection, "SELECT count(*) FROM staged") == [(0,)]:
+        raise InputError(f"{source.label}: has a header but no transactions")
+    if not reasons:
+        return
+    told = [tell(reason, n, source.place(row), value, columns, rules) for reason, n, row, value in reasons]
+    raise InputError(f"{source.label}: " + "; ".join(told))
+
+
+def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: ReadingRules) -> str:
+    """Return one reason as words: column, rows, the first of them, what to do."""
+    rows = f"{n:,} row{'s' if n > 1 else ''} (first: {place})"
+    got = f"{rows[:-1]}, {shortened(value)})"
+    date, amount, customer = (repr(name) for name in (columns.date, columns.amount, columns.customer_id))
+    match reason.removeprefix("error:"):
+        case "no_customer":
+            return f"column {customer}: no id in {rows}: fill it in or set missing_customer_id: drop"
+        case "date_missing":
+            return f"column {date}: no date in {rows}: fill it in or leave the rows out with drop_rows"
+        case "date":
+            wanted = rules.date_format or "YYYY-MM-DD"
+            return f"column {date}: no date as {wanted} in {got}: {date_remedy(value)}"
+        case "ancient":
+            return f"column {date}: before 1970 in {got}: check date_format, or leave them out with start"
+        case "future":
+            return f"column {date}: after today in {got}: check date_format, or leave them out with end"
+        case "amount_missing":
+            return f"column {amount}: no amount in {rows}: fill it in or leave the rows out with drop_rows"
+        case "amount":
+            return f"column {amount}: not a number in {got}: {number_remedy(value, rules)}"
+        case "amount_huge":
+            return f"column {amount}: infinite or beyond 1e12 in {got}: mend the rows or use a larger unit"
+        case "quantity":
+            return f"column {columns.quantity!r}: not a number in {got}: {number_remedy(value, rules)}"
+        case "mixed_offsets":
+            return f"column {date}: a UTC offset in {rows} but not in the others: write all of them one way"
+        case "id_whitespace":
+            return (
+                f"column {customer}: white space around, or control characters in, ids in {rows}: strip them"
+            )
+        case "id_float":
+            return f"column {customer}: ids written as floating-point numbers in {rows}: export them as text"
+    raise AssertionError(reason)
+
+
+def date_remedy(value: str) -> str:
+    """Suggest a date_format."""
+    head = value.replace("-", "/").replace(".", "/").split(" ")[0].split("/")
+    if len(head) == 3 and len(head[2]) in (2, 4) and all(part.isdigit() for part in head):
+        year = "%Y" if len(head[2]) == 4 else "%y"
+        mark = next(c for c in value if not c.isdigit())
+        day_first, month_first = (mark.join(p) + year for p in (("%d", "%m", ""), ("%m", "%d", "")))
+        return f"set date_format, {day_first!r} if the day comes first, {month_first!r} if the month does"
+    return "set date_format (as in '%d/%m/%Y') or mend the rows"
+
+
+def number_remedy(value: str, rules: ReadingRules) -> str:
+    """Suggest a decimal mark."""
+    other = "," if rules.decimal == "." else "."
+    if other in value and rules.decimal not in value:
+        return f"set decimal: {other!r} if that is the decimal mark; remove thousands separators"
+    return "write plain numbers without currency signs or thousands separators"

@@ -1,0 +1,82 @@
+-- Every line of the log, parsed, with its fate: NULL is kept, 'drop_rows:1' and so on left out, 'error:...' refused.
+-- The first fate that applies counts, so the removals add up.
+CREATE OR REPLACE TEMP TABLE staged AS
+WITH parsed AS (
+    SELECT
+        CASE
+            WHEN customer_id IN ('NA', 'N/A', '#N/A', 'NaN', 'nan', 'NaT', 'NULL', 'null', 'None', '<NA>', '\N') THEN NULL
+            WHEN trim(customer_id, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) = '' THEN NULL
+            ELSE customer_id
+        END AS customer_id,
+        CASE
+            WHEN date_native IS NOT NULL AND isfinite(date_native) THEN date_native
+            WHEN date_offset IS NOT NULL AND isfinite(date_offset) THEN timezone($timezone, date_offset)
+            WHEN NOT $iso THEN NULL
+            WHEN regexp_full_match(date_text, '\d{4}[-/]\d{2}[-/]\d{2}([ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?')
+                THEN TRY_CAST(replace(date_text, '/', '-') AS TIMESTAMP)
+            WHEN regexp_full_match(date_text, '\d{8}') THEN try_strptime(date_text, '%Y%m%d')
+            WHEN regexp_full_match(date_text, '\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)')
+                THEN timezone($timezone, TRY_CAST(date_text AS TIMESTAMPTZ))
+        END AS moment,
+        date_text,
+        $iso AND regexp_matches(date_text, ':\d{2}([.]\d+)? ?(Z|[+-]\d{2}(:?\d{2})?)$') AS has_offset,
+        coalesce(
+            amount_number,
+            CASE WHEN regexp_full_match(amount_text, $number)
+                 THEN TRY_CAST(replace(amount_text, ',', '.') AS DOUBLE) END
+        ) AS amount,
+        amount_text,
+        coalesce(
+            quantity_number,
+            CASE WHEN regexp_full_match(quantity_text, $number)
+                 THEN TRY_CAST(replace(quantity_text, ',', '.') AS DOUBLE) END
+        ) AS quantity,
+        quantity_text,
+        order_id,
+        product_id,
+        channel,
+        dropped_by,
+        row_hash
+    FROM raw_lines
+),
+
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN dropped_by IS NOT NULL THEN 'drop_rows:' || dropped_by
+            WHEN customer_id IS NULL THEN $missing_customer
+            WHEN moment IS NULL AND (date_text IS NULL OR date_text IN ('', 'NaT', 'NA', 'NULL', 'nan', 'None'))
+                THEN 'error:date_missing'
+            WHEN moment IS NULL THEN 'error:date'
+            WHEN CAST(moment AS DATE) < CAST($start AS DATE) THEN 'before_start'
+            WHEN CAST(moment AS DATE) > CAST($end AS DATE) THEN 'after_end'
+            WHEN CAST(moment AS DATE) < DATE '1970-01-01' THEN 'error:ancient'
+            WHEN CAST(moment AS DATE) > CAST($latest AS DATE) THEN 'error:future'
+            WHEN NOT $has_amount THEN NULL
+            WHEN amount IS NULL AND (amount_text IS NULL OR amount_text IN ('', 'NaN', 'NA', 'NULL', 'nan', 'None'))
+                THEN 'error:amount_missing'
+            WHEN isnan(amount) THEN 'error:amount_missing'
+            WHEN amount IS NULL THEN 'error:amount'
+            WHEN abs(amount) >= 1e12 THEN 'error:amount_huge'
+        END AS fate
+    FROM parsed
+)
+
+SELECT
+    customer_id,
+    CAST(moment AS DATE) AS day,
+    has_offset,
+    -- Money is kept to a millionth, so that sums are exact and no order of the rows can change them.
+    CASE WHEN fate IS NULL THEN CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) END AS amount,
+    fate IS NULL AND amount <> CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) AS was_rounded,
+    quantity,
+    CASE WHEN fate IS NULL AND quantity IS NULL AND quantity_text <> '' THEN quantity_text END AS bad_quantity,
+    order_id,
+    product_id,
+    channel,
+    row_hash,
+    CASE WHEN fate LIKE 'error:%' THEN coalesce(CASE WHEN fate LIKE 'error:amount%' THEN coalesce(amount_text, CAST(amount AS VARCHAR))
+                                                     ELSE coalesce(date_text, CAST(CAST(moment AS DATE) AS VARCHAR)) END, '') END AS bad_value,
+    fate
+FROM judged

@@ -1,0 +1,187 @@
+"""CSV files, as DuckDB reads them safely: header and encoding settled before, faults explained after."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import gzip
+import io
+import re
+import zlib
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+import duckdb
+
+from churn_clv.errors import InputError
+
+DELIMITERS = (",", ";", "\t", "|")
+LONGEST_HEADER = 1_000_000
+BLOCK = 1 << 20
+TOO_LONG = "is longer than 2 MB: not a log with one transaction a line"
+LOOKS_LIKE_DATA = re.compile(r"\d{4}[-/]?\d{2}[-/]?\d{2}.*|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*|[+-]?\d+[.,]\d+")
+SIGNATURES = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip or Excel file", b"\x1f\x8b": "a gzip file"}
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file, gzipped or not, as bytes."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def open_text(path: Path, encoding: str) -> IO[str]:
+    """Open a CSV file, gzipped or not, as text with any line ending and without a byte order mark."""
+    return io.TextIOWrapper(
+        open_bytes(path), encoding="utf-8-sig" if is_utf8(encoding) else encoding, newline=None
+    )
+
+
+def is_utf8(encoding: str) -> bool:
+    """Tell whether a name means UTF-8; an unknown name is an error."""
+    try:
+        return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
+    except LookupError:
+        raise InputError(
+            f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'"
+        ) from None
+
+
+def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str]:
+    """Return the column names of a CSV file and its delimiter."""
+    refuse_binary(path, encoding)
+    try:
+        with open_text(path, encoding) as text:
+            line = text.readline(LONGEST_HEADER)
+    except UnicodeError:
+        raise wrong_encoding(path, encoding) from None
+    except (OSError, EOFError, zlib.error):
+        raise broken_gzip(path.name) from None
+    if delimiter is not None and len(delimiter) != 1:
+        raise InputError(f"delimiter {delimiter!r} is not one character: use ',', ';', '|' or a tab")
+    if not line.strip():
+        raise InputError(f"{path.name}: is empty: a header line and transactions are needed")
+    if len(line) >= LONGEST_HEADER:
+        raise InputError(
+            f"{path.name}: the first line is longer than {LONGEST_HEADER:,} characters: not a CSV file"
+        )
+    delimiter = delimiter or max(DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark))))
+    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
+    if any(LOOKS_LIKE_DATA.fullmatch(name) for name in names):
+        # The names stay untold: without a header they are a customer's row.
+        raise InputError(
+            f"{path.name}: the first line looks like data, not like column names: add a header line"
+        )
+    return names, delimiter
+
+
+def refuse_binary(path: Path, encoding: str) -> None:
+    """Refuse a file that is something else under a CSV name."""
+    with path.open("rb") as raw:
+        start = raw.read(65_536)
+    if not start:
+        raise InputError(f"{path.name}: is empty: a header line and transactions are needed")
+    for signature, kind in SIGNATURES.items():
+        if start.startswith(signature) and not (kind == "a gzip file" and path.suffix.lower() == ".gz"):
+            raise InputError(f"{path.name}: is {kind}, not CSV: give it its own suffix or export it as CSV")
+    wide = (
+        start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or "16" in encoding or "32" in encoding
+    )
+    if b"\x00" in start and path.suffix.lower() != ".gz" and not wide:
+        raise InputError(f"{path.name}: holds NUL bytes, so it is not a text file: export it again as CSV")
+
+
+def broken_gzip(label: str) -> InputError:
+    """Return the error for a compressed file that is damaged or cut short."""
+    return InputError(f"{label}: not a whole gzip file: fetch it again")
+
+
+def wrong_encoding(path: Path, encoding: str) -> InputError:
+    """Return the error for bytes that are not text in the given encoding."""
+    return InputError(
+        f"{path.name}: is not {encoding} text: set encoding (spreadsheets often write 'cp1252' or 'utf-16')"
+    )
+
+
+def read_csv(
+    connection: duckdb.DuckDBPyConnection, paths: list[Path], n_columns: int, delimiter: str
+) -> duckdb.DuckDBPyRelation:
+    """Return the lines of CSV files as text columns c0, c1, ...; nothing is guessed or skipped."""
+    return connection.read_csv(
+        [glob.escape(str(path)) for path in paths],  # type: ignore[arg-type]  # the stub forgets lists
+        header=False,
+        skiprows=1,
+        auto_detect=False,
+        columns={f"c{i}": "VARCHAR" for i in range(n_columns)},
+        sep=delimiter,
+        quotechar='"',
+        escapechar='"',
+    )
+
+
+def as_plain_utf8(path: Path, encoding: str, scratch: Path) -> Path:
+    """Copy a CSV file as UTF-8 with plain line ends."""
+    copy = scratch / f"{len(list(scratch.iterdir()))}-{path.name.removesuffix('.gz')}"
+    try:
+        with open_text(path, encoding) as text, copy.open("w", encoding="utf-8", newline="\n") as out:
+            while block := text.read(BLOCK):
+                out.write(block)
+    except UnicodeError:
+        raise wrong_encoding(path, encoding) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise broken_gzip(path.name) from None
+    return copy
+
+
+def has_mixed_line_ends(path: Path) -> bool:
+    """Tell whether some lines end with CR LF and others with LF, which DuckDB refuses; refuse endless lines.
+
+    DuckDB 2.0 leaves out a last line of more than 32 MB without a word, so such a line must not reach it.
+    """
+    with_cr = alone = endless = 0
+    last = b""
+    try:
+        with open_bytes(path) as raw:
+            while block := raw.read(BLOCK):
+                pairs = block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+                with_cr, alone, last = with_cr + pairs, alone + block.count(b"\n") - pairs, block[-1:]
+                endless = 0 if b"\n" in block or b"\r" in block else endless + 1
+                if endless == 3:
+                    raise InputError(f"{path.name}: a line {TOO_LONG}")
+    except (OSError, EOFError, zlib.error):
+        raise broken_gzip(path.name) from None
+    return with_cr > 0 and alone > 0
+
+
+def explain(failure: duckdb.Error, label: str) -> InputError:
+    """Turn DuckDB's failure into one line without its message, which repeats customers' rows."""
+    text = str(failure)
+    found = re.search(r"CSV Error on Line: (\d+)", text)
+    where = f"line {int(found[1]):,}" if found else "a line"
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if "GZIP" in text.upper():
+        return broken_gzip(label)
+    if "Maximum line size" in text:
+        what = TOO_LONG
+    elif "Invalid unicode" in text:
+        what = "is not utf-8 text: set encoding (spreadsheets often write 'cp1252')"
+    elif counts:
+        what = f"has {counts[2]} fields where the header has {counts[1]}: mend or quote it"
+    elif "unterminated quote" in text:
+        what = "opens a quotation mark that is not closed as it should be: mend the quoting"
+    else:
+        what = f"cannot be read as CSV ({type(failure).__name__}): mend the file or set delimiter"
+    return InputError(f"{label}: {where} {what}")
+
+
+def line_number(path: Path, encoding: str, delimiter: str, row: int) -> int | None:
+    """Return the line of the file that holds data row `row` (from 0), or None where it cannot be told."""
+    with open_text(path, encoding) as text:
+        reader = csv.reader(text, delimiter=delimiter)
+        try:
+            next(reader)
+            for number, _ in enumerate(filter(None, reader)):
+                if number == row:
+                    return reader.line_num
+        except csv.Error:
+            return None
+    return None

@@ -1,0 +1,53 @@
+"""Churn features of every customer at one or many cutoffs, and what the customer did next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pandas as pd
+
+from churn_clv.data.engine import query
+from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.windows import LabelWindow
+
+
+def features_at(log: TransactionLog, cutoffs: Sequence[date]) -> pd.DataFrame:
+    """Describe the behaviour of every customer who had bought by a cutoff, at each cutoff.
+
+    Nothing after the cutoff enters a row, and neither tenure nor the calendar does: a single cohort is older in
+    production than it ever was in training, so age reaches the churn model through the purchase model's forecast.
+
+    Returns
+    -------
+    DataFrame indexed by (cutoff, customer_id), float64. Days: mean_gap_days. Counts: frequency, purchases_last_*_days, lines_per_purchase, refund_days. Money, in the log's
+    currency: mean_amount, largest_amount, first_amount, amount_last_91_days. The rest are ratios. NaN where a
+    customer has too few purchases for the feature.
+    """
+    rows = log.connection.execute(query("features"), {"cutoffs": list(cutoffs)}).df()
+    return _indexed(rows)
+
+
+def outcomes_after(log: TransactionLog, labels: Sequence[LabelWindow]) -> pd.DataFrame:
+    """Count what every customer known at a cutoff did in the horizon after it.
+
+    Returns
+    -------
+    DataFrame indexed by (cutoff, customer_id): purchases (purchase days) and spend (net of refunds, in the log's
+    currency), 0 for customers who did nothing. Churn in the horizon is ``purchases == 0``.
+    """
+    parameters = {"cutoffs": [w.cutoff for w in labels], "horizons": [w.horizon_days for w in labels]}
+    return _indexed(log.connection.execute(query("outcomes"), parameters).df())
+
+
+def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> pd.DataFrame:
+    """Join customer attributes (indexed by customer_id) to features; customers without any get missing values."""
+    if attributes is None:
+        return features
+    joined = features.join(attributes, on="customer_id", how="left")
+    return joined.reindex(features.index)
+
+
+def _indexed(rows: pd.DataFrame) -> pd.DataFrame:
+    rows["cutoff"] = pd.to_datetime(rows["cutoff"]).dt.date
+    return rows.set_index(["cutoff", "customer_id"])

@@ -1,0 +1,181 @@
+"""Read a log of any source into two checked tables: its lines and its customer-days."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import duckdb
+import pandas as pd
+from duckdb import ColumnExpression
+
+from churn_clv.data import engine
+from churn_clv.data.cleaning import CleaningReport, refuse, report_on
+from churn_clv.data.contract import Columns, ReadingRules
+from churn_clv.data.roles import roles
+from churn_clv.data.sources import Source, open_source
+from churn_clv.errors import InputError
+
+
+@dataclass(frozen=True)
+class TransactionLog:
+    """A log that passed the door; its lines stand in `connection` as `transactions` and `customer_days`.
+
+    transactions: customer_id VARCHAR, day DATE, amount DOUBLE (money; NULL where the log has no amounts), and
+    order_id, product_id, channel VARCHAR, quantity DOUBLE where mapped; in no order. customer_days, in order:
+    customer_id VARCHAR, day DATE, amount DOUBLE (the day's net money; 1.0 without amounts),
+    is_purchase BOOLEAN, lines INTEGER.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    cleaning: CleaningReport
+    has_amount: bool
+    first_day: date
+    last_day: date
+    n_customers: int
+
+
+def read_transactions(
+    source: Path | str | pd.DataFrame,
+    columns: Columns | None = None,
+    rules: ReadingRules | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> TransactionLog:
+    """Read, check and clean a transaction log.
+
+    source: a CSV or Parquet file, a folder of such files, or a frame. A connection that is given stays
+    unlocked, so that more inputs can be read: its owner calls `engine.lock`. Without one, a new connection
+    is opened, and locked.
+
+    Raises
+    ------
+    InputError
+        What was got, how many rows, the first of them, and what to do; never a customer's id.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "date": "2024-01-05", "amount": [10.0, -4, 3]})
+    >>> log = read_transactions(frame)
+    >>> log.connection.table("customer_days").fetchall()[0]
+    ('a', datetime.date(2024, 1, 5), 6.0, True, 2)
+    """
+    columns, rules = columns or Columns(), rules or ReadingRules()
+    room = engine.connect() if connection is None else connection
+    try:
+        log = admit(source, columns, rules, room)
+    except duckdb.OutOfMemoryException:
+        raise InputError(
+            "the log does not fit into the memory limit: raise it or name a spill directory"
+        ) from None
+    if connection is None:
+        engine.lock(room)
+    return log
+
+
+def admit(
+    source: Path | str | pd.DataFrame,
+    columns: Columns,
+    rules: ReadingRules,
+    connection: duckdb.DuckDBPyConnection,
+) -> TransactionLog:
+    """Stage the lines, refuse what is broken, build the tables, report."""
+    with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
+        opened = open_source(source, rules, connection, Path(scratch))
+        stage(connection, opened, columns, rules)
+        refuse(connection, opened, columns, rules)
+    build_tables(connection, columns, rules)
+    first_day, last_day, n_customers = extent(connection, opened.label)
+    cleaning = report_on(connection, columns, rules)
+    engine.run(connection, "DROP TABLE staged")
+    return TransactionLog(connection, cleaning, columns.amount is not None, first_day, last_day, n_customers)
+
+
+def stage(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules
+) -> None:
+    """Read every line once into the table `staged`, parsed and with its fate."""
+    zone = known_zone(rules.timezone)
+    check_format(connection, rules.date_format)
+    latest = datetime.now(zone).date() + timedelta(days=1)  # a shop may be a day ahead of `timezone`
+    try:
+        raw = source.lines.select(*roles(source, columns, rules))
+        raw.create_view("raw_lines", replace=True)
+        engine.run(
+            connection,
+            engine.query("cleaning"),
+            {
+                "timezone": rules.timezone,
+                "iso": rules.date_format is None,
+                "number": number_pattern(rules.decimal),
+                "missing_customer": "no_customer"
+                if rules.missing_customer_id == "drop"
+                else "error:no_customer",
+                "start": rules.start,
+                "end": rules.end,
+                "latest": latest,
+                "has_amount": columns.amount is not None,
+            },
+        )
+        engine.run(connection, "DROP VIEW raw_lines")
+    except duckdb.OutOfMemoryException:
+        raise  # not the file's fault
+    except duckdb.Error as failure:
+        raise source.explain(failure) from None
+
+
+def known_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its IANA name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InputError(
+            f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'"
+        ) from None
+
+
+def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
+    """Refuse a pattern that strptime does not know."""
+    if date_format is None:
+        return
+    try:
+        engine.run(connection, "SELECT try_strptime('', $format) IS NULL", {"format": date_format})
+    except duckdb.Error:
+        raise InputError(
+            f"date_format {date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M'"
+        ) from None
+
+
+def number_pattern(decimal: str) -> str:
+    """Return the pattern of a number without thousands separators."""
+    mark = "[.]" if decimal == "." else ","
+    return rf"[+-]?(\d+({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
+
+
+def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: ReadingRules) -> None:
+    """Fill `transactions` with the lines kept and `customer_days` with their days."""
+    if rules.duplicates == "drop":
+        engine.run(connection, engine.query("drop_duplicates"))
+    optional = [
+        role for role in ("order_id", "product_id", "quantity", "channel") if role in columns.mapped()
+    ]
+    kept = connection.table("staged").filter(ColumnExpression("fate").isnull())
+    engine.run(connection, "DROP TABLE IF EXISTS transactions")
+    kept.select("customer_id", "day", "amount", *optional).create("transactions")
+    engine.run(
+        connection, engine.query("customer_days"), {"positive_net": rules.purchase_rule == "positive_net"}
+    )
+
+
+def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:
+    """Return the first day, the last day and the number of customers."""
+    [found] = engine.run(
+        connection, "SELECT min(day), max(day), count(DISTINCT customer_id) FROM customer_days"
+    )
+    if found[0] is None:
+        raise InputError(
+            f"{label}: no transaction is left after cleaning: check start, end, drop_rows and the id column"
+        )
+    return found[0], found[1], found[2]

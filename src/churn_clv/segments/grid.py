@@ -1,0 +1,152 @@
+"""The value-by-risk grid: frozen cut points, customers placed by them, one row a cell.
+
+The risk axis R is the probability of no purchase in the horizon. The value axis is value if active,
+V_act = E[spend | at least one purchase]: expected spend V_res = (1 - R) V_act already contains the risk, so a grid
+of V_res and R counts it twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from churn_clv.segments.actions import plan_for
+
+Cuts = Literal["terciles"] | list[float]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cut points of both axes, taken once at a reference snapshot: customers move, cuts do not."""
+
+    value_cuts: tuple[float, ...]
+    risk_cuts: tuple[float, ...]
+
+    @property
+    def value_tiers(self) -> list[str]:
+        return _tier_names(len(self.value_cuts) + 1)
+
+    @property
+    def risk_tiers(self) -> list[str]:
+        return _tier_names(len(self.risk_cuts) + 1)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        return {"value_cuts": list(self.value_cuts), "risk_cuts": list(self.risk_cuts)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Grid:
+        return cls(tuple(map(float, content["value_cuts"])), tuple(map(float, content["risk_cuts"])))
+
+
+def freeze_grid(value_if_active: pd.Series, churn_probability: pd.Series, value_cuts: Cuts, risk_cuts: Cuts) -> Grid:
+    """Take the cut points from a reference snapshot and round them to what a person can remember.
+
+    Parameters
+    ----------
+    value_if_active, churn_probability
+        One value a customer at the reference snapshot (the scores made at calibration_end).
+    value_cuts, risk_cuts
+        ``"terciles"`` of the snapshot, or fixed cut points in increasing order.
+
+    Returns
+    -------
+    Grid. Equal cut points (as when all customers have the same value) are one cut, and the axis has fewer tiers.
+
+    Examples
+    --------
+    >>> spend, risk = pd.Series(np.arange(1.0, 100)), pd.Series(np.linspace(0.01, 0.99, 99))
+    >>> freeze_grid(spend, risk, "terciles", [0.3, 0.6])
+    Grid(value_cuts=(34.0, 66.0), risk_cuts=(0.3, 0.6))
+    """
+    return Grid(_cuts(value_if_active, value_cuts), _cuts(churn_probability, risk_cuts))
+
+
+def place(grid: Grid, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return value_tier, risk_tier, segment and action of each customer; a value on a cut belongs to the upper tier."""
+    value = np.searchsorted(grid.value_cuts, scores["value_if_active"], side="right")
+    risk = np.searchsorted(grid.risk_cuts, scores["churn_probability"], side="right")
+    tiers = [(v, r) for v in grid.value_tiers for r in grid.risk_tiers]
+    cell = value * len(grid.risk_tiers) + risk
+    table = pd.DataFrame([(v, r, *plan_for(v, r)) for v, r in tiers], columns=["value_tier", "risk_tier", "segment", "action"])
+    return table.iloc[cell].set_index(scores.index)
+
+
+def cell_table(grid: Grid, scores: pd.DataFrame, outcomes: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Add up each cell; with outcomes, put what its members really did beside it.
+
+    Parameters
+    ----------
+    scores
+        Placed customers: value_tier, risk_tier, churn_probability, expected_spend, value_if_active, value_at_risk, clv.
+    outcomes
+        purchases and spend in the holdout, of customers *placed by scores made at its start*; None for forecasts.
+
+    Returns
+    -------
+    DataFrame indexed by (risk_tier, value_tier), every cell of the grid, empty ones included: customers, share,
+    churn_probability (mean), expected_spend, value_at_risk and clv (totals, currency), and with outcomes
+    realised_churn, realised_churn_low and _high (Wilson 95 %), realised_spend (mean a customer, currency) with
+    _low and _high (normal 95 %).
+    """
+    cells = pd.MultiIndex.from_product([grid.risk_tiers, grid.value_tiers], names=["risk_tier", "value_tier"])
+    groups = scores.groupby(["risk_tier", "value_tier"])
+    table = groups.agg(
+        customers=("churn_probability", "size"),
+        churn_probability=("churn_probability", "mean"),
+        expected_spend=("expected_spend", "sum"),
+        value_if_active=("value_if_active", "mean"),
+        value_at_risk=("value_at_risk", "sum"),
+        clv=("clv", "sum"),
+    ).reindex(cells)
+    sums = ["customers", "expected_spend", "value_at_risk", "clv"]
+    table[sums] = table[sums].fillna(0)
+    table["customers"] = table["customers"].astype(int)
+    table.insert(1, "share", table["customers"] / max(len(scores), 1))
+    names = pd.DataFrame([plan_for(v, r) for r, v in cells], index=cells)
+    table = names.join(table)
+    return table if outcomes is None else table.join(_realised(scores, outcomes).reindex(cells))
+
+
+def _realised(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    joined = scores[["risk_tier", "value_tier"]].join(outcomes[["purchases", "spend"]], how="left", validate="one_to_one")
+    joined["churned"] = (joined["purchases"] == 0).astype(float)
+    groups = joined.groupby(["risk_tier", "value_tier"])
+    n, churn = groups.size(), groups["churned"].mean()
+    low, high = _wilson(churn, n)
+    spend, error = groups["spend"].mean(), 1.96 * groups["spend"].std(ddof=1) / np.sqrt(n)
+    return pd.DataFrame({
+        "realised_churn": churn, "realised_churn_low": low, "realised_churn_high": high,
+        "realised_spend": spend, "realised_spend_low": spend - error, "realised_spend_high": spend + error,
+    })  # fmt: skip
+
+
+def _wilson(rate: pd.Series, n: pd.Series, z: float = 1.96) -> tuple[pd.Series, pd.Series]:
+    """Wilson's 95 % interval of a proportion: stays inside [0, 1] in small cells."""
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return centre - half, centre + half
+
+
+def _cuts(values: pd.Series, cuts: Cuts) -> tuple[float, ...]:
+    if not isinstance(cuts, str):
+        return tuple(cuts)
+    exact = np.unique(np.quantile(values, [1 / 3, 2 / 3]))
+    exact = exact[(exact > values.min()) & (exact <= values.max())]
+    rounded = np.array([float(f"{cut:.2g}") for cut in exact])
+    # Rounding must not move a cut across another one, nor past the bulk of a narrow distribution.
+    kept = rounded if np.all(np.diff(rounded) > 0) and _splits_alike(values, exact, rounded) else exact
+    return tuple(float(cut) for cut in kept)
+
+
+def _splits_alike(values: pd.Series, exact: np.ndarray, rounded: np.ndarray) -> bool:
+    """Whether rounding moves at most one customer in fifty to another tier."""
+    moved = np.searchsorted(exact, values, side="right") != np.searchsorted(rounded, values, side="right")
+    return bool(moved.mean() <= 0.02)
+
+
+def _tier_names(count: int) -> list[str]:
+    named = {1: ["all"], 2: ["low", "high"], 3: ["low", "mid", "high"]}
+    return named.get(count, [f"{k} of {count}" for k in range(1, count + 1)])
