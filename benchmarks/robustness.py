@@ -66,7 +66,7 @@ def draw(ranges: Ranges, days: bool, rng: np.random.Generator) -> tuple[pd.DataF
     ages = rng.uniform(age / 3, age, n)
     summary = BetaGeoModel.from_params(**truth).simulate(np.ceil(ages) if days else ages, int(rng.integers(2**31)))
     if days:
-        summary["recency"] = np.floor(summary["recency"])
+        summary["recency"] = np.ceil(summary["recency"])  # a repeat purchase is at least a day after the first
     return summary, truth
 
 

@@ -16,7 +16,7 @@ def daily_summary(customers: int, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     ages = rng.integers(30, 731, customers).astype(float)
     summary = BetaGeoModel.from_params(**PURCHASES).simulate(ages, seed=seed + 1)
-    summary["recency"] = np.floor(summary["recency"])
+    summary["recency"] = np.ceil(summary["recency"])  # a repeat purchase is at least a day after the first
     x = summary["frequency"].to_numpy()
     model = GammaGammaModel.from_params(**SPEND)
     nu = model.draw_rates(np.zeros(customers), np.zeros(customers), rng)

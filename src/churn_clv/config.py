@@ -308,10 +308,8 @@ def _valid_keys(location: Sequence[str]) -> list[str]:
     """The keys a section knows, found by walking the models along a fault's location."""
     section: Any = Config
     for part in location:
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
-            return []
-        field = section.model_fields.get(part)
+        field = section.model_fields.get(part) if section is not None else None
         annotation: Any = field.annotation if field else None
         options = [annotation, *get_args(annotation)]
         section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return list(section.model_fields) if isinstance(section, type) else []
+    return list(section.model_fields) if section is not None else []

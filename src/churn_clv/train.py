@@ -16,6 +16,7 @@ from datetime import date, timedelta
 import pandas as pd
 
 from churn_clv.config import Config
+from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.features import features_at, outcomes_after, with_attributes
 from churn_clv.data.open_log import open_attributes, open_log
 from churn_clv.data.simulate import Truth
@@ -49,6 +50,7 @@ class Run:
     scores: pd.DataFrame
     production_grid: pd.DataFrame
     outside_training: pd.Series
+    fingerprint: str
     notes: list[str]
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -95,7 +97,7 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     notes += _remarks(windows, judgement)
     return Run(
         config, log, windows, models, judged_models, judged.join(outcomes), judged_grid, judgement, scores,
-        production_grid, outside, list(dict.fromkeys(notes)), clock.seconds,
+        production_grid, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
     )  # fmt: skip
 
 
@@ -191,8 +193,9 @@ def _rivals(config: Config, log: TransactionLog, windows: Windows, models: Fitte
     }  # fmt: skip
     past = pd.concat({w.cutoff: summarize(log, w.cutoff, days) for w in windows.labels}, names=["cutoff", "customer_id"])
     churned = (outcomes_after(log, windows.labels)["purchases"] == 0).astype(float)
-    for name, model in {"logistic_rfm": RFMLogistic(), "last_purchase_rule": LastPurchaseRule()}.items():
-        rivals[name] = model.fit(past, churned.reindex(past.index)).predict_probability(summary).to_frame()
+    labels = churned.reindex(past.index)
+    rivals["logistic_rfm"] = RFMLogistic().fit(past, labels).predict_probability(summary).to_frame()
+    rivals["last_purchase_rule"] = LastPurchaseRule().fit(past, labels).predict_probability(summary).to_frame()
     return rivals
 
 

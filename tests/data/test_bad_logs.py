@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv as csv_module
 import gzip
+import io
 import os
+import tempfile
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from churn_clv.data import engine
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.transactions import read_transactions
 from churn_clv.errors import InputError
@@ -224,7 +230,8 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
         blob(gzip.compress(HEADER.encode() + b"0" * 5_000_000), "log.csv.gz"), NONE, R(), ["than 2 MB"],
     ),
     "endless last line": (
-        blob(gzip.compress((HEADER + GOOD).encode() + b"0" * 40_000_000), "log.csv.gz"), NONE, R(), ["than 2 MB"],
+        blob(gzip.compress((HEADER + GOOD).encode() + b"0" * 40_000_000), "log.csv.gz"),
+        NONE, R(), ["than 2 MB"],
     ),
     "list for an id": (
         parquet(pd.DataFrame({"customer_id": [["a"], ["b"]], "date": "2024-01-05", "amount": 1})),
@@ -282,7 +289,58 @@ def test_the_line_named_counts_blank_lines_and_quoted_line_ends(tmp_path: Path) 
         read_transactions(path)
 
 
+def test_the_line_named_is_right_in_a_file_that_several_threads_read(tmp_path: Path) -> None:
+    before, after = 1_500_000, 1_000_000
+    path = csv(HEADER + GOOD * before + "b,never,1\n" + GOOD * after)(tmp_path)
+    with pytest.raises(InputError, match="line 1,500,002"):
+        read_transactions(path, connection=engine.connect(threads=4))
+
+
 def test_a_fault_in_a_folder_names_its_file(tmp_path: Path) -> None:
     path = folder_of(a__csv=HEADER + GOOD * 3, b__csv=HEADER + GOOD + "b,never,1\n")(tmp_path)
     with pytest.raises(InputError, match=r"b\.csv line 3"):
         read_transactions(path)
+
+
+WHOLE = (
+    HEADER + "".join(f"c{i % 7},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{i}.50\n" for i in range(40))
+).encode()
+SHARDS = [
+    b"\x00",
+    b"\xff",
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b";",
+    b"\xef\xbb\xbf",
+    b"inf",
+    b"1e400",
+    b"infinity",
+    b"9" * 400,
+]
+damage = st.lists(
+    st.tuples(
+        st.integers(0, len(WHOLE)), st.integers(0, 40), st.sampled_from(SHARDS) | st.binary(max_size=3)
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(damage)
+def test_a_damaged_file_is_refused_or_read_whole(wounds: list[tuple[int, int, bytes]]) -> None:
+    content = WHOLE
+    for start, length, shard in wounds:
+        content = content[:start] + shard + content[start + length :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = blob(content)(Path(folder))
+        try:
+            log = read_transactions(path)
+        except InputError as refusal:
+            assert "\n" not in str(refusal)
+            return
+    # Python's own csv reader is the slow oracle of how many rows there are.
+    records = csv_module.reader(io.StringIO(content.decode("utf-8-sig"), newline=None))
+    assert log.cleaning.rows_in == sum(1 for record in records if record) - 1
+    assert log.cleaning.rows_in - sum(step.removed for step in log.cleaning.steps) == log.cleaning.rows_out

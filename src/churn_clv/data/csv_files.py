@@ -10,7 +10,7 @@ import io
 import re
 import zlib
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 import duckdb
 
@@ -19,6 +19,7 @@ from churn_clv.errors import InputError
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_HEADER = 1_000_000
 BLOCK = 1 << 20
+UNCLOSED = "opens a quotation mark that is not closed as it should be: mend the quoting"
 TOO_LONG = "is longer than 2 MB: not a log with one transaction a line"
 LOOKS_LIKE_DATA = re.compile(r"\d{4}[-/]?\d{2}[-/]?\d{2}.*|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*|[+-]?\d+[.,]\d+")
 SIGNATURES = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip or Excel file", b"\x1f\x8b": "a gzip file"}
@@ -103,7 +104,11 @@ def wrong_encoding(path: Path, encoding: str) -> InputError:
 
 
 def read_csv(
-    connection: duckdb.DuckDBPyConnection, paths: list[Path], n_columns: int, delimiter: str
+    connection: duckdb.DuckDBPyConnection,
+    paths: list[Path],
+    n_columns: int,
+    delimiter: str,
+    in_parallel: bool,
 ) -> duckdb.DuckDBPyRelation:
     """Return the lines of CSV files as text columns c0, c1, ...; nothing is guessed or skipped."""
     return connection.read_csv(
@@ -115,6 +120,7 @@ def read_csv(
         sep=delimiter,
         quotechar='"',
         escapechar='"',
+        parallel=in_parallel,
     )
 
 
@@ -132,24 +138,56 @@ def as_plain_utf8(path: Path, encoding: str, scratch: Path) -> Path:
     return copy
 
 
-def has_mixed_line_ends(path: Path) -> bool:
-    """Tell whether some lines end with CR LF and others with LF, which DuckDB refuses; refuse endless lines.
+class Survey(NamedTuple):
+    """What a CSV file holds that DuckDB must be told of."""
 
-    DuckDB 2.0 leaves out a last line of more than 32 MB without a word, so such a line must not reach it.
+    mixed_line_ends: bool
+    records_over_lines: bool
+
+
+def survey(path: Path, encoding: str, delimiter: str) -> Survey:
+    """Look through a CSV file for what DuckDB 2.0 stumbles over; refuse endless lines and broken quoting.
+
+    It refuses a mix of CR LF and LF; leaves out a last line of over 32 MB without a word; and where quotes
+    hold line ends, several threads misread them, and a single one misses a quote that never closes.
     """
-    with_cr = alone = endless = 0
+    with_cr = alone = endless = quotes = 0
     last = b""
     try:
         with open_bytes(path) as raw:
             while block := raw.read(BLOCK):
                 pairs = block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
                 with_cr, alone, last = with_cr + pairs, alone + block.count(b"\n") - pairs, block[-1:]
+                quotes += b'"' in block
                 endless = 0 if b"\n" in block or b"\r" in block else endless + 1
                 if endless == 3:
                     raise InputError(f"{path.name}: a line {TOO_LONG}")
     except (OSError, EOFError, zlib.error):
         raise broken_gzip(path.name) from None
-    return with_cr > 0 and alone > 0
+    over_lines = quotes > 0 and has_open_line(path)
+    if over_lines:
+        refuse_broken_quotes(path, encoding, delimiter)
+    return Survey(with_cr > 0 and alone > 0, over_lines)
+
+
+def has_open_line(path: Path) -> bool:
+    """Tell whether any line holds an odd number of quotation marks, so that its record may go on."""
+    with io.TextIOWrapper(open_bytes(path), encoding="latin-1", newline=None) as lines:
+        return any(line.count('"') % 2 for line in lines)
+
+
+def refuse_broken_quotes(path: Path, encoding: str, delimiter: str) -> None:
+    """Refuse quotation marks that do not close, by Python's slower but strict reader."""
+    start = 1
+    try:
+        with open_text(path, encoding) as text:
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            for _ in reader:
+                start = reader.line_num + 1
+    except UnicodeError:
+        raise wrong_encoding(path, encoding) from None
+    except csv.Error:
+        raise InputError(f"{path.name}: line {start:,} {UNCLOSED}") from None
 
 
 def explain(failure: duckdb.Error, label: str) -> InputError:
@@ -167,7 +205,7 @@ def explain(failure: duckdb.Error, label: str) -> InputError:
     elif counts:
         what = f"has {counts[2]} fields where the header has {counts[1]}: mend or quote it"
     elif "unterminated quote" in text:
-        what = "opens a quotation mark that is not closed as it should be: mend the quoting"
+        what = UNCLOSED
     else:
         what = f"cannot be read as CSV ({type(failure).__name__}): mend the file or set delimiter"
     return InputError(f"{label}: {where} {what}")

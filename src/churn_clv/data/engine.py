@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -43,6 +45,17 @@ def run(
 ) -> list[tuple[Any, ...]]:
     """Execute a statement with bound values and return every row; DuckDB 2 wants a result read to its end."""
     return connection.execute(sql, values or {}).fetchall()
+
+
+@contextmanager
+def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Work in the order of the input for a while."""
+    [(threads,)] = run(connection, "SELECT current_setting('threads')")
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {int(threads)}")
 
 
 def query(name: str) -> str:

@@ -50,15 +50,20 @@ def open_log(
         See `read_transactions`.
     """
     connection = engine.connect(memory_limit=memory_limit)
-    if source == "simulated":
-        log = read_transactions(simulate_log(**(simulated or {})), Columns(), rules, connection)
-    elif source == "file":
-        log = read_transactions(Path(path or ""), columns, rules, connection)
+    if source == "file":
+        lines: Path | pd.DataFrame = Path(path or "")
     else:
-        frame, known_columns = DATASETS[source]
-        log = read_transactions(frame(), known_columns, rules, connection)
+        lines = simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
+    log = read_transactions(lines, known_columns(source, columns), rules, connection)
     engine.lock(connection)
     return log
+
+
+def known_columns(source: str, columns: Columns) -> Columns:
+    """Return the columns of a log: a packaged data set's own, or those the config names for a file."""
+    if source == "simulated":
+        return Columns()
+    return columns if source == "file" else DATASETS[source][1]
 
 
 def open_attributes(source: str, path: str | None, customer_id: str) -> pd.DataFrame | None:

@@ -89,3 +89,28 @@ def _purchases(
         stays = rng.random(alive.size) >= dropout[alive]
         alive, now = alive[stays], now[stays]
     return np.concatenate(owners), np.concatenate(moments)
+
+
+def parse_truth(assignments: list[str]) -> Truth:
+    """Read parameters given as ``name=value``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a value that is not a number above 0.
+
+    Examples
+    --------
+    >>> parse_truth(["r=0.3"]).r
+    0.3
+    """
+    values: dict[str, float] = {}
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        if name not in asdict(Truth()):
+            raise ValueError(f"{assignment!r}: the parameters are {', '.join(asdict(Truth()))}")
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise ValueError(f"{assignment!r}: {text!r} is not a number") from None
+    return Truth(**values)

@@ -137,12 +137,16 @@ def csv_source(
             )
     refuse_twins(path.name, names)
 
+    surveys = {part: csv_files.survey(part, rules.encoding, delimiter) for part in paths}
+    in_parallel = not any(found.records_over_lines for found in surveys.values())
+
     def readable(part: Path) -> Path:
-        plain = not csv_files.has_mixed_line_ends(part) and csv_files.is_utf8(rules.encoding)
+        plain = csv_files.is_utf8(rules.encoding) and not surveys[part].mixed_line_ends
         return part if plain else csv_files.as_plain_utf8(part, rules.encoding, scratch)
 
     def read(chosen: list[Path]) -> duckdb.DuckDBPyRelation:
-        return csv_files.read_csv(connection, [readable(p) for p in chosen], len(names), delimiter)
+        plain = [readable(part) for part in chosen]
+        return csv_files.read_csv(connection, plain, len(names), delimiter, in_parallel)
 
     def line(part: Path, row: int) -> int | None:
         return csv_files.line_number(part, rules.encoding, delimiter, row)

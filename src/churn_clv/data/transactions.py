@@ -85,6 +85,10 @@ def admit(
     with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
         opened = open_source(source, rules, connection, Path(scratch))
         stage(connection, opened, columns, rules)
+        if engine.run(connection, engine.query("refusals")):
+            # Several threads stage rows in any order; only one tells the right line of the file.
+            with engine.one_thread(connection):
+                stage(connection, opened, columns, rules)
         refuse(connection, opened, columns, rules)
     build_tables(connection, columns, rules)
     first_day, last_day, n_customers = extent(connection, opened.label)

@@ -128,3 +128,9 @@ def _verdict(row: pd.Series, direction: int) -> str:
 
 def _in_words(row: pd.Series, direction: int) -> str:
     return {"wins": "beats", "loses": "loses to", "ties": "cannot be told from"}[_verdict(row, direction)]
+
+
+def best_rival(values: pd.Series, metric: str) -> tuple[str, float]:
+    """Return the name and value of the best model other than the run, on a metric of known direction."""
+    others = values.drop(RUN) * DIRECTION[metric]
+    return str(others.idxmax()), float(values[others.idxmax()])

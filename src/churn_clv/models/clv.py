@@ -7,7 +7,10 @@ import pandas as pd
 
 from churn_clv.models.distinct_rows import Array
 from churn_clv.models.gamma_gamma import GammaGammaModel
+from churn_clv.models.prediction_intervals import clv_intervals
 from churn_clv.models.purchase_model import PurchaseModel, check_horizon, continuous_rate
+
+__all__ = ["clv_intervals", "discounted_clv", "residual_clv", "value_if_active"]
 
 NODES = 24
 

@@ -55,6 +55,10 @@ FLAT = (
     "The likelihood is nearly flat in one direction: predictions within the observed time can be used, single "
     "parameters and their errors cannot."
 )
+INSTANT = (
+    "{:g} customers have repeat purchases at recency 0, where the likelihood has no upper limit: the ordinary local "
+    "maximum is used; merge the purchases of one period into one."
+)
 UNFINISHED = "The search stopped before the maximum was verified: treat this fit as provisional and report the data."
 
 
@@ -75,7 +79,7 @@ def diagnose_leaving_at_purchase(
         (EQUAL_DROPOUT, ln_spread > FAR and abs(logit) <= FAR, [3]),
         (POLARISED, ln_spread < -FAR and abs(logit) <= FAR, [3]),
     ]
-    return conclude(end, [(text, held) for text, true, held in found if true])
+    return conclude(end, _instant(rows) + [(text, held) for text, true, held in found if true])
 
 
 def diagnose_pareto(end: Minimum, rows: DistinctRows) -> tuple[list[int], str | None]:
@@ -93,7 +97,17 @@ def diagnose_pareto(end: Minimum, rows: DistinctRows) -> tuple[list[int], str | 
         (EQUAL_DROPOUT_RATE, ln_s > FAR and not never and not at_once, [2]),
         (EXTREME_DROPOUT_RATE, ln_s < -FAR and not never and not at_once, [2]),
     ]
-    return conclude(end, [(text, held) for text, true, held in found if true])
+    return conclude(end, _instant(rows) + [(text, held) for text, true, held in found if true])
+
+
+def instant_repeaters(rows: DistinctRows) -> float:
+    """Return the weight of customers with repeat purchases and recency 0."""
+    return float(rows.weight[(rows.frequency > 0) & (rows.times[rows.recency_at] == 0)].sum())
+
+
+def _instant(rows: DistinctRows) -> list[tuple[str, list[int]]]:
+    count = instant_repeaters(rows)
+    return [(INSTANT.format(count), [])] if count else []
 
 
 def conclude(end: Minimum, found: list[tuple[str, list[int]]]) -> tuple[list[int], str | None]:

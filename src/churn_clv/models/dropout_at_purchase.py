@@ -77,7 +77,8 @@ class DropoutAtPurchase:
     def _leaving(self, r: float, alpha: float, a: float, b: float) -> tuple[float, Array, Array]:
         tables = growth_tables(self._times, alpha)
         chances = np.arange(int(self._y_at.max(initial=0)) + 1)
-        q = 1 / np.maximum(b + chances - 1, 1e-300)
+        # b + (y - 1), not (b + y) - 1: a tiny b must survive at y = 1; y = 0 has no chance and never gets here
+        q = 1 / (b + np.maximum(chances - 1, 0))
         sums = np.zeros(18)
         for begin in range(0, self._x.size, BLOCK):
             sums += self._block(slice(begin, begin + BLOCK), r, tables, np.log(a * q), q)

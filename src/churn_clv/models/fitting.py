@@ -68,7 +68,7 @@ def search(
     lower, upper = coordinates.lower, coordinates.upper
     goal = objective(sample, coordinates, prior)
     end = minimise(goal, first, lower, upper)
-    if not doubtful(end, sample, coordinates):
+    if not grid or not doubtful(end, sample, coordinates):
         return end
     if small is not sample:
         sifted = objective(small, coordinates, prior)

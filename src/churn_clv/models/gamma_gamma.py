@@ -53,7 +53,7 @@ class GammaGammaModel(FittedModel):
     >>> import pandas as pd
     >>> model = GammaGammaModel.from_params(p=6.25, q=3.74, v=15.44)
     >>> summary = pd.DataFrame({"frequency": [2, 0], "monetary_value": [22.35, 0.0]}, index=["c1", "c2"])
-    >>> model.expected_spend(summary).round(2).to_dict()
+    >>> model.expectedspend_histories(summary).round(2).to_dict()
     {'c1': 24.65, 'c2': 35.22}
     """
 
@@ -77,7 +77,7 @@ class GammaGammaModel(FittedModel):
         ValueError
             If no customer has a positive mean of at least one purchase, or values are missing or negative.
         """
-        x, m = _spend(summary)
+        x, m = spend_histories(summary)
         weight = read_weights(summary, weights)
         with_purchase = (x > 0) if weight is None else (x > 0) & (weight > 0)
         used = with_purchase & (m > 0)
@@ -94,7 +94,7 @@ class GammaGammaModel(FittedModel):
     def log_likelihood(self, summary: pd.DataFrame) -> float:
         """Return the total log-likelihood of the customers with a purchase and a positive mean."""
         self._require_fit()
-        x, m = _spend(summary)
+        x, m = spend_histories(summary)
         used = (x > 0) & (m > 0)
         return BinnedSpend(x[used], np.log(m[used]), None)(np.array(self._three()))[0] if used.any() else 0.0
 
@@ -105,7 +105,7 @@ class GammaGammaModel(FittedModel):
         p x / (p x + q - 1) on her own.
         """
         self._require_fit()
-        x, m = _spend(summary)
+        x, m = spend_histories(summary)
         p, q, v = self._three()
         shape = p * x + q - 1
         undefined = int((shape <= 0).sum())
@@ -124,7 +124,7 @@ class GammaGammaModel(FittedModel):
 
     def spend_frequency_correlation(self, summary: pd.DataFrame) -> Correlation:
         """Return the correlation between purchases and mean spend, which the model takes to be nil."""
-        x, m = _spend(summary)
+        x, m = spend_histories(summary)
         used = (x > 0) & (m > 0)
         n = int(used.sum())
         if n < 3 or np.ptp(x[used]) == 0 or np.ptp(m[used]) == 0:
@@ -137,7 +137,7 @@ class GammaGammaModel(FittedModel):
         self._require_fit()
         rng = np.random.default_rng(seed)
         p, _, _ = self._three()
-        x, m = _spend(summary)
+        x, m = spend_histories(summary)
         draws = [rng.gamma(p, size=x.size) / self.draw_rates(x, m, rng) for _ in range(size)]
         values = np.stack(draws, axis=1) if size else np.zeros((x.size, 0))
         return pd.DataFrame(values, index=summary.index, columns=pd.RangeIndex(size, name="draw"))
@@ -177,7 +177,7 @@ class GammaGammaModel(FittedModel):
         return self.params_["p"], self.params_["q"], self.params_["v"]
 
 
-def _spend(summary: pd.DataFrame) -> tuple[Array, Array]:
+def spend_histories(summary: pd.DataFrame) -> tuple[Array, Array]:
     """Return the number of purchases behind the mean and the mean (which refunds can make negative)."""
     x = column(summary, "monetary_days" if "monetary_days" in summary.columns else "frequency")
     if np.any(x != np.floor(x)):

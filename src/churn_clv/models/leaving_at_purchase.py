@@ -56,8 +56,9 @@ class LeavingAtPurchase(PurchaseModel):
         return self.params_["b"] + x + (1.0 if self.first_purchase_counts else 0.0)
 
     def _dead_log_odds(self, x: Array, t_x: Array, T: Array) -> Array:
-        r, alpha, a, _ = self._four()
-        chance = np.divide(a, self._survived(x) - 1, out=np.zeros_like(T), where=(x > 0) | self.first_purchase_counts)
+        r, alpha, a, b = self._four()
+        before_last = b + (x if self.first_purchase_counts else x - 1)
+        chance = np.divide(a, before_last, out=np.zeros_like(T), where=(x > 0) | self.first_purchase_counts)
         with np.errstate(divide="ignore"):
             # one logarithm a customer: ln a/(b+y-1) + (r+x) ln (alpha+T)/(alpha+t_x), -inf without a chance to leave
             return np.log(chance) + (r + x) * np.log((alpha + T) / (alpha + t_x))
@@ -82,7 +83,7 @@ class LeavingAtPurchase(PurchaseModel):
         still = np.exp(log_rising(k, n) - gammaln(n + 1) - k * growth + xlogy(n, t / (A + t)))
         if n == 0:
             return still
-        return stayed * (still + a / (c + n - 1) * betainc(n, k, t / (A + t)))
+        return stayed * (still + a / (c + (n - 1)) * betainc(n, k, t / (A + t)))
 
     def _futures_if_alive(self, x: Array, T: Array, rng: np.random.Generator) -> Futures:
         r, alpha, a, _ = self._four()

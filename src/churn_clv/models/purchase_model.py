@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from churn_clv.models.diagnosis import instant_repeaters
 from churn_clv.models.distinct_rows import (
     Array,
     DistinctRows,
@@ -164,7 +165,7 @@ class PurchaseModel(FittedModel, ABC):
     def sample_purchases(self, summary: pd.DataFrame, horizon: float, size: int, seed: int) -> pd.DataFrame:
         """Draw purchase counts in the horizon from each customer's posterior predictive, one column per draw.
 
-        The parameters are taken as known; `clv.prediction_intervals` adds their uncertainty.
+        The parameters are taken as known; `prediction_intervals` adds their uncertainty.
         """
         self._require_fit()
         check_horizon(horizon)
@@ -198,9 +199,8 @@ class PurchaseModel(FittedModel, ABC):
 
     def _conclude(self, end: Minimum, sample: Sample, rows: DistinctRows, unit: float) -> Self:
         held, diagnosis = self._diagnose(end, rows)
-        self._settle(self.coordinates.to_params(end.theta))
         scale = np.array([unit if name in ("alpha", "beta") else 1.0 for name in self.parameter_names])
-        self.params_ = {name: value * s for (name, value), s in zip(self.params_.items(), scale, strict=True)}
+        self._settle(self.coordinates.to_params(end.theta) * scale)
         spread = covariance(end, sample, self.coordinates, held)
         self.covariance_ = self._frame(spread * np.outer(scale, scale))
         purchases = float(rows.weight @ rows.frequency)
@@ -219,6 +219,8 @@ class PurchaseModel(FittedModel, ABC):
             part = _every(rows, rows.weight.size // SIFTING_ROWS)
             small = _sample(self._likelihood(part), part)
         first, grid = self._starts(rate)
+        if instant_repeaters(rows):
+            grid = []  # the likelihood has a useless pole at alpha = 0: keep to the ordinary maximum
         return search(sample, small, self.coordinates, first, grid, self.prior)
 
     def _alive(self, h: Histories) -> Array:

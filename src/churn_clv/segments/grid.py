@@ -115,7 +115,7 @@ def _realised(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     joined["churned"] = (joined["purchases"] == 0).astype(float)
     groups = joined.groupby(["risk_tier", "value_tier"])
     n, churn = groups.size(), groups["churned"].mean()
-    low, high = _wilson(churn, n)
+    low, high = wilson(churn, n)
     spend, error = groups["spend"].mean(), 1.96 * groups["spend"].std(ddof=1) / np.sqrt(n)
     return pd.DataFrame({
         "realised_churn": churn, "realised_churn_low": low, "realised_churn_high": high,
@@ -123,7 +123,7 @@ def _realised(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _wilson(rate: pd.Series, n: pd.Series, z: float = 1.96) -> tuple[pd.Series, pd.Series]:
+def wilson(rate: pd.Series, n: pd.Series, z: float = 1.96) -> tuple[pd.Series, pd.Series]:
     """Wilson's 95 % interval of a proportion: stays inside [0, 1] in small cells."""
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
@@ -135,10 +135,12 @@ def _cuts(values: pd.Series, cuts: Cuts) -> tuple[float, ...]:
         return tuple(cuts)
     exact = np.unique(np.quantile(values, [1 / 3, 2 / 3]))
     exact = exact[(exact > values.min()) & (exact <= values.max())]
-    rounded = np.array([float(f"{cut:.2g}") for cut in exact])
-    # Rounding must not move a cut across another one, nor past the bulk of a narrow distribution.
-    kept = rounded if np.all(np.diff(rounded) > 0) and _splits_alike(values, exact, rounded) else exact
-    return tuple(float(cut) for cut in kept)
+    for digits in (2, 3, 4):
+        rounded = np.array([float(f"{cut:.{digits}g}") for cut in exact])
+        # Rounding must not move a cut across another one, nor past the bulk of a narrow distribution.
+        if np.all(np.diff(rounded) > 0) and _splits_alike(values, exact, rounded):
+            return tuple(rounded.tolist())
+    return tuple(exact.tolist())
 
 
 def _splits_alike(values: pd.Series, exact: np.ndarray, rounded: np.ndarray) -> bool:

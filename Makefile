@@ -1,0 +1,71 @@
+# Everything a newcomer needs. `make` alone lists the targets; `make train` and `make test` each work as the first
+# command after a clone: they create .venv and install the locked requirements when those changed, and only then.
+SHELL := /bin/bash
+PYTHON ?= python3
+CONFIG ?= configs/cdnow.yaml
+NAME ?= first_purchase
+SET ?=
+EXTRA ?=
+PORT ?= 5000
+BIN := .venv/bin
+STAMP := .venv/.installed
+# One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= passive
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test experiment ui report handover score notebooks lint format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install the locked requirements (EXTRA=complete-journey adds that data set)
+	@if [ -n "$(EXTRA)" ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[$(EXTRA)]'; fi
+
+$(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "churn-clv needs Python 3.11 or newer; name one with make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "this Python has no venv; install the package python3-venv" >&2; exit 2; }
+	@$(PYTHON) -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null || { echo "LightGBM needs the OpenMP runtime; install the package libgomp1" >&2; exit 2; }
+	@echo "setting up .venv (once, about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps -e .
+	@touch $(STAMP)
+
+train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key=value ...")
+	@$(BIN)/churn-clv train $(CONFIG) $(foreach pair,$(SET),--set $(pair))
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+experiment: setup ## Run experiments/$(NAME).yaml and compare its runs (NAME=...)
+	@$(BIN)/churn-clv experiment experiments/$(NAME).yaml
+
+ui: setup ## Open the MLflow UI on this machine (PORT=5000)
+	@$(BIN)/churn-clv ui --port $(PORT)
+
+report: setup ## Say where the latest run's report is
+	@$(BIN)/churn-clv report runs
+
+handover: setup ## Copy the latest run's model, checked, to handover/
+	@$(BIN)/churn-clv handover
+
+score: setup ## Score a log with the latest run's model (LOG=log.csv OUT=scores.csv)
+	@test -n "$(LOG)" -a -n "$(OUT)" || { echo "make score LOG=log.csv OUT=scores.csv" >&2; exit 2; }
+	@$(BIN)/churn-clv score runs $(LOG) $(OUT)
+
+notebooks: setup ## Execute the notebooks and write them as .ipynb
+	@cd notebooks && ../$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute *.py
+
+lint: setup ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: setup ## Race the claims of the README: ratios against lifetimes in one process
+	@for benchmark in benchmarks/fit.py benchmarks/predict.py; do $(BIN)/python $$benchmark || exit 1; done
+
+clean: ## Remove the environment and caches; runs, handovers and the MLflow store stay
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info build

@@ -1,0 +1,86 @@
+"""The report's fixed words: what metrics, rivals and terms mean to a reader who is new to them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class MetricWords(NamedTuple):
+    name: str
+    reading: str
+
+
+MORE, LESS = "more is better", "less is better"
+METRICS: dict[tuple[str, str], MetricWords] = {
+    ("churn", "auc"): MetricWords("Ranking of customers by risk (AUC)", f"{MORE}; 0.5 is chance, 1 perfect"),
+    ("churn", "log_loss"): MetricWords("Log loss of the probabilities", f"{LESS}; the measure that decides for churn"),
+    ("churn", "brier"): MetricWords("Squared error of the probabilities (Brier)", LESS),
+    ("churn", "average_precision"): MetricWords("Average precision", f"{MORE}; the churn rate is what chance gives"),
+    ("churn", "calibration_error"): MetricWords("Calibration error", f"{LESS}; mean gap between promised and realised churn"),
+    ("churn", "calibration_slope"): MetricWords("Calibration slope", "1 is right; under 1 means too extreme, over 1 too timid"),
+    ("churn", "top_decile_lift"): MetricWords("Lift of the riskiest tenth", f"{MORE}; churn there over churn of everyone"),
+    ("purchases", "rmse"): MetricWords("Root mean squared error, purchases", LESS),
+    ("purchases", "mae"): MetricWords("Mean absolute error, purchases", f"{LESS}; favours forecasts of the median, here 0"),
+    ("purchases", "bias"): MetricWords("Error of the total", "0 is right; over 0 means too much was promised"),
+    ("value", "normalised_gini"): MetricWords("Order of customers by value (normalised Gini)", f"{MORE}; 0 is chance, 1 perfect; decides for value"),
+    ("value", "top_10_percent_capture"): MetricWords("Share of the total held by the best tenth", MORE),
+    ("value", "rmse"): MetricWords("Root mean squared error", LESS),
+    ("value", "mae"): MetricWords("Mean absolute error", f"{LESS}; favours forecasts of the median, here 0"),
+    ("value", "bias"): MetricWords("Error of the total", "0 is right; over 0 means too much was promised"),
+    ("value", "spearman"): MetricWords("Correlation of the ranks (Spearman)", MORE),
+}  # fmt: skip
+TARGETS = {"bias": 0.0, "calibration_slope": 1.0}
+SHARES = {"bias", "top_10_percent_capture"}
+TASKS = {"churn": "Churn", "purchases": "Number of purchases", "value": "Value"}
+
+FEW_CUSTOMERS = 10
+
+GLOSSARY: list[tuple[str, str]] = [
+    ("frequency", "Number of purchase days after the first one. A customer who bought on one day has frequency 0."),
+    ("recency", "Days from the first to the last purchase (not the days since the last one); 0 for a one-time buyer."),
+    ("T", "Days from the first purchase to the day on which the customer is scored."),
+    ("monetary_value", "Mean amount of a purchase day; over repeat days only or over all days, as the settings say."),
+    (
+        "p_alive",
+        "Probability that a customer has not left for good, by the purchase model. BG/NBD lets customers leave only "
+        "after a repeat purchase, so every one-time buyer gets p_alive = 1: 1 - p_alive is never a risk and is not "
+        "used as one here.",
+    ),
+    ("R, churn probability", "Probability of no purchase at all within the horizon. The risk axis of the grid."),
+    ("V_act, value if active", "Expected spend in the horizon, given at least one purchase in it. The value axis of the grid."),
+    ("V_res, expected spend", "Expected spend in the horizon, risk included: V_res = (1 - R) V_act. Not discounted."),
+    (
+        "value at risk",
+        "R V_act. With V_res it adds up to V_act. It is an upper bound of what inactivity costs: those who do buy are "
+        "the livelier customers, and no campaign brings everyone back.",
+    ),
+    ("CLV", "Customer lifetime value: expected spend over the CLV horizon, each purchase discounted to today."),
+    ("horizon", "The number of days that forecasts look ahead; the holdout has the same length."),
+    ("holdout", "The last part of the log, hidden from the models while they learned, on which they are judged."),
+    ("lift", "How many times the mean of everyone a group reaches."),
+    (
+        "normalised Gini",
+        "How well the forecast orders customers by what they then spend: 1 for the perfect order, 0 for chance.",
+    ),
+    ("log loss", "Mean surprise of the outcomes under the probabilities given; it punishes confident errors hardest."),
+    (
+        "calibration error",
+        "Mean gap between promised and realised churn over ten equally large groups. Even perfect probabilities show "
+        "some by chance; the noise level is printed beside it.",
+    ),
+    (
+        "95 % interval",
+        "For metrics from repeated draws of customers (bootstrap), paired where two models are compared: both are "
+        "judged on the same draws. An interval of a difference that contains 0 means that the two cannot be told apart.",
+    ),
+]
+
+CAUTION = (
+    "A high risk is not a high uplift (Ascarza 2018, Journal of Marketing Research 55(1)): customers who are likely to "
+    "leave are not those whom a campaign moves most. Test every action against a randomly chosen control group "
+    "before paying for all."
+)
+PLACEMENTS = (
+    "The first table places today's customers and forecasts; the second places the customers of an earlier date, by "
+    "what was known then, and shows what they did: other dates and other memberships, the same cut points, never mixed."
+)

@@ -1,0 +1,64 @@
+"""Tables for people and programs: CSV that a spreadsheet opens safely, Parquet as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from churn_clv.delivery.atomic import whole_file
+from churn_clv.errors import InputError
+
+# A cell that begins like this is run as a formula by spreadsheets (OWASP CSV injection), full-width forms included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 (the full-width forms are meant)
+TABLE_SUFFIXES = (".csv", ".parquet")
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame, its index included, as CSV or Parquet by the file's ending; the file appears whole.
+
+    In CSV a text cell that a spreadsheet would run as a formula gets a leading apostrophe; numbers stay numbers and
+    Parquet stays raw.
+
+    Raises
+    ------
+    InputError
+        For another ending, or a place that cannot be written.
+    """
+    check_table_path(path)
+    if path.suffix == ".parquet":
+        whole_file(path, lambda partial: frame.to_parquet(partial))
+    else:
+        whole_file(path, lambda partial: spreadsheet_safe(frame.reset_index()).to_csv(partial, index=False))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by `write_table`, with customer_id as text."""
+    check_table_path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path).reset_index()
+    return pd.read_csv(path, dtype={"customer_id": "str"})
+
+
+def check_table_path(path: Path) -> None:
+    """Refuse a file name that ends neither in .csv nor in .parquet."""
+    if path.suffix not in TABLE_SUFFIXES:
+        raise InputError(f"{path}: the name must end in .csv or .parquet, to say which it is")
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with an apostrophe before text cells that begin like a formula.
+
+    Examples
+    --------
+    >>> spreadsheet_safe(pd.DataFrame({"customer_id": ["=1+1", "7"], "clv": [-2.0, 3.0]}))["customer_id"].tolist()
+    ["'=1+1", '7']
+    """
+    text = {name: column for name, column in frame.items() if not pd.api.types.is_numeric_dtype(column)}
+    return frame.assign(**{str(name): column.map(_safe) for name, column in text.items()})
+
+
+def _safe(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -1,0 +1,241 @@
+"""The only writer to MLflow: one run per trained config, with its model registered."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churn_clv.delivery.run_folder import metrics_of, parameters_of
+from churn_clv.errors import InputError
+from churn_clv.train import Run
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+DEFAULT_ARTIFACTS = "mlartifacts"
+PORT = 5000
+_LIBRARIES = ("lifetimes", "lightgbm", "mlflow", "pandas", "numpy", "scipy", "duckdb", "scikit-learn")
+_SERVING = ("duckdb", "jinja2", "lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "scipy")
+_HEADLINES = (
+    ("Churn AUC", "churn/auc", ".3f"), ("Churn log loss", "churn/log_loss", ".3f"),
+    ("Calibration error", "churn/calibration_error", ".3f"), ("Normalised Gini of spend", "value/normalised_gini", ".3f"),
+    ("Holdout spend in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
+    ("Total spend, predicted over actual - 1", "value/bias", "+.1%"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Where a run stands in MLflow."""
+
+    run_id: str
+    experiment_id: str
+    model_name: str
+    model_version: str
+
+    @property
+    def page(self) -> str:
+        return f"http://127.0.0.1:{PORT}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
+def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) -> Logged:
+    """Write a finished run to MLflow and register its model as `challenger`.
+
+    The store is MLFLOW_TRACKING_URI, by default a sqlite file in the working directory.
+
+    Raises
+    ------
+    InputError
+        If the store does not answer; the run's folder is complete already.
+    """
+    import mlflow
+
+    _quiet()
+    try:
+        with _prepared_store():
+            experiment = _experiment(run.config.tracking.experiment)
+        name = f"{run.config.name} {folder.name}"
+        with mlflow.start_run(experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})) as active:
+            mlflow.log_params(_flat(run.config.model_dump(mode="json")))
+            mlflow.log_artifacts(str(folder / "figures"), "figures")
+            for name in ("report.html", "config.yaml", "metrics.json", "grid.csv"):
+                mlflow.log_artifact(str(folder / name))
+            mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
+            model = _log_model(run, folder)
+            mlflow.log_metrics(_numbers(run), model_id=model.model_id)
+            client = mlflow.MlflowClient()
+            client.set_registered_model_alias(run.config.registered_model, "challenger", model.registered_model_version)
+            return Logged(active.info.run_id, experiment, run.config.registered_model, str(model.registered_model_version))
+    except mlflow.exceptions.MlflowException as error:
+        store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE).split("@")[-1]
+        raise InputError(f"MLflow at {store} did not take the run ({str(error)[:200]}); the run itself is complete in {folder}") from error
+
+
+def serve_ui(port: int) -> int:
+    """Run the MLflow UI on the same store, on this machine only, until interrupted; leave no process behind."""
+    import signal
+
+    with _prepared_store():
+        store = os.environ["MLFLOW_TRACKING_URI"]
+    hosts = f"localhost:{port},127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
+               "--allowed-hosts", hosts, "--workers", "1", "--default-artifact-root", DEFAULT_ARTIFACTS]  # fmt: skip
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 (our own interpreter)
+
+    def stop(signum: int, frame: object) -> None:
+        os.killpg(server.pid, signal.SIGTERM)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop)
+    return server.wait()
+
+
+def _log_model(run: Run, folder: Path) -> Any:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    package = Path(__file__).parents[1]
+    amount = [ColSpec(DataType.double, "amount")] if run.models.spend is not None else []
+    inputs = Schema([ColSpec(DataType.string, "customer_id"), ColSpec(DataType.string, "date"), *amount])
+    params = ParamSchema([ParamSpec("as_of", DataType.string, "")])
+    return mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(package / "delivery" / "serving.py"),
+        artifacts={"fitted": str(folder / "model")},
+        code_paths=[str(package)],
+        signature=ModelSignature(inputs=inputs, outputs=_output_schema(run.scores), params=params),
+        input_example=_synthetic_log(bool(amount)),
+        pip_requirements=[f"{name}=={version(name)}" for name in _SERVING],
+        registered_model_name=run.config.registered_model,
+        await_registration_for=30,
+    )
+
+
+def _output_schema(scores: pd.DataFrame) -> Any:
+    from mlflow.types import ColSpec, DataType, Schema
+
+    def kind(name: str) -> DataType:
+        if not pd.api.types.is_numeric_dtype(scores[name]):
+            return DataType.string
+        return DataType.long if pd.api.types.is_integer_dtype(scores[name]) else DataType.double
+
+    return Schema([ColSpec(DataType.string, "customer_id"), *(ColSpec(kind(name), name) for name in scores.columns)])
+
+
+def _synthetic_log(with_amount: bool) -> pd.DataFrame:
+    """Three made-up customers: no line of a real log leaves the run."""
+    log = pd.DataFrame({
+        "customer_id": ["example-1", "example-1", "example-1", "example-2", "example-3", "example-3"],
+        "date": ["2024-01-03", "2024-02-10", "2024-05-01", "2024-03-15", "2024-01-20", "2024-04-02"],
+        "amount": [20.0, 35.5, 18.0, 60.0, 12.5, 14.0],
+    })  # fmt: skip
+    return log if with_amount else log.drop(columns="amount")
+
+
+def _tags(run: Run, folder: Path) -> dict[str, str]:
+    losses = sorted({f"{task}: {rival}" for task, rival, verdict in run.judgement.verdicts() if verdict == "loses"})
+    tags = {
+        "mlflow.note.content": _headline(run),
+        "config": run.config.name,
+        "data": f"{run.log.n_customers:,} customers, {run.windows.first_day} to {run.log.last_day}",
+        "data_fingerprint": run.fingerprint,
+        "loses_to_baseline": "; ".join(losses) or "no",
+        "warnings": str(sum(1 for note in run.notes if "identified" in note or "boundary" in note)),
+        "run_folder": folder.name,
+        "seeds": f"churn {run.config.churn.seed}, bootstrap {run.config.evaluation.seed}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+    }
+    return tags | _git()
+
+
+def _headline(run: Run) -> str:
+    """What the run's page shows first: which run this is and how good."""
+    metrics, windows = run.judgement.metrics(), run.windows
+    rows = [f"| {label} | {format(metrics[key], form)} |" for label, key, form in _HEADLINES if key in metrics]
+    return "\n".join([
+        f"**{run.config.name}**: {run.log.n_customers:,} customers, judged on {windows.calibration_end} to {windows.holdout_end} "
+        f"({windows.horizon_days} days), scored as of {windows.score_as_of}.",
+        "", "| On the holdout | |", "|---|---|", *rows, "", *[f"- {sentence}" for sentence in run.judgement.sentences()],
+    ])  # fmt: skip
+
+
+def _numbers(run: Run) -> dict[str, float]:
+    fitted = {f"parameters/{model}/{name}": value for model, params in parameters_of(run).items() for name, value in params.items()}
+    seconds = {f"seconds/{stage.replace(' ', '_')}": value for stage, value in run.seconds.items()}
+    return metrics_of(run) | fitted | seconds
+
+
+def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
+    sample = scores.sample(min(rows, len(scores)), random_state=0).reset_index(drop=True)
+    return sample.assign(as_of=sample["as_of"].astype("str"))
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": str(value)[:500]}
+    return flat
+
+
+def _git() -> dict[str, str]:
+    """Commit and whether the checkout had changes, when the program runs in one."""
+    where = Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, timeout=10)  # noqa: S603, S607
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    return {} if commit is None else {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
+
+
+def _experiment(name: str) -> str:
+    import mlflow
+
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite")
+    return str(mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None))
+
+
+@contextmanager
+def _prepared_store() -> Iterator[None]:
+    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it."""
+    import mlflow
+
+    os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_STORE)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_LOG_UV_FILES", "false")
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    mlflow.set_tracking_uri(uri)
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    with Path(uri.removeprefix("sqlite:///") + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mlflow.search_experiments(max_results=1)
+        yield
+
+
+def _quiet() -> None:
+    """Keep MLflow's and its database migrations' progress off the terminal; errors still come through."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,0 +1,143 @@
+"""Every figure of a run by name: the frames come from `figure_data`, the drawings from their own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures, purchase_figures
+from churn_clv.evaluation.figure_style import style
+from churn_clv.evaluation.labels import Unit, model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from churn_clv.train import Run
+
+TIMING_SAMPLE = 60
+
+
+def figures_of(run: Run) -> dict[str, Figure]:
+    """Draw every figure of a run.
+
+    Returns
+    -------
+    Mapping of name -> figure, in the order of a report. Figures that a run has no numbers for are left out;
+    `not_drawn` says which and why.
+    """
+    missing = not_drawn(run)
+    return {name: draw(run) for name, draw in DRAWINGS.items() if name not in missing}
+
+
+def not_drawn(run: Run) -> dict[str, str]:
+    """Say which figures a run cannot have, and why."""
+    reasons = {}
+    if run.judged["spend"].sum() <= 0:
+        reasons["gain"] = "Nobody spent anything in the holdout, so there is no gain to draw."
+    if run.models.churn.importances().empty:
+        reasons["importances"] = (
+            "The churn model has no trees (on past labels they did not improve on the purchase model), so no "
+            "feature has a share: the risk is the purchase model's own."
+        )
+    return reasons
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path, dpi: int = 130) -> list[Path]:
+    """Write each figure as `<name>.png` into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png" for name in figures]
+    with style():
+        for path, figure in zip(paths, figures.values(), strict=True):
+            figure.savefig(path, dpi=dpi, metadata={"Software": None})
+    return paths
+
+
+def unit_of(run: Run) -> Unit:
+    """Return what value is counted in."""
+    return Unit(run.config.data.currency, run.log.has_amount)
+
+
+def churned(run: Run) -> pd.Series:
+    """Return 1 for each judged customer who bought nothing in the holdout, else 0."""
+    return (run.judged["purchases"] == 0).astype(float)
+
+
+def _grid_production(run: Run) -> Figure:
+    days = run.models.settings.horizon_days
+    return grid_figures.production_grid(run.production_grid, run.judged_grid, run.models.grid, unit_of(run), days)
+
+
+def _grid_judged(run: Run) -> Figure:
+    return grid_figures.judged_grid(run.judged_grid, run.judged_models.grid, unit_of(run), run.windows.horizon_days)
+
+
+def _reliability(run: Run) -> Figure:
+    risk, outcome = run.judged["churn_probability"], churned(run)
+    curve = figure_data.calibration_curve(outcome, risk)
+    return accuracy_figures.reliability(curve, risk, float(outcome.mean()), run.windows.horizon_days)
+
+
+def _gain(run: Run) -> Figure:
+    spend, expected = run.judged["spend"], run.judged["expected_spend"]
+    curve, best = figure_data.gain_curve(spend, expected), figure_data.gain_curve(spend, spend)
+    table = figure_data.deciles(spend, expected)
+    return accuracy_figures.gain(curve, best, table, unit_of(run), run.windows.horizon_days)
+
+
+def _tracking(run: Run) -> Figure:
+    windows, purchases = run.windows, run.judged_models.purchases
+    days = figure_data.purchase_days(run.log, windows.calibration_end, windows.holdout_end)
+    weeks = figure_data.weekly_repeats(days, purchases, windows.calibration_end, windows.holdout_end)
+    return purchase_figures.tracking(weeks, windows.calibration_end, len(run.judged), model(purchases))
+
+
+def _frequency_fit(run: Run) -> Figure:
+    purchases = run.judged_models.purchases
+    counts = figure_data.repeat_counts(run.judged["frequency"], run.judged["T"], purchases)
+    return purchase_figures.frequency_fit(counts, model(purchases))
+
+
+def _holdout_by_frequency(run: Run) -> Figure:
+    judged, purchases, horizon = run.judged, run.judged_models.purchases, run.windows.horizon_days
+    alone = purchases.expected_purchases(judged[["frequency", "recency", "T"]], horizon)
+    forecasts = pd.DataFrame({"this_run": judged["expected_purchases"], "purchase_model": alone})
+    means = figure_data.means_by_frequency(judged["frequency"], judged["purchases"], forecasts)
+    return purchase_figures.holdout_by_frequency(means, model(purchases), horizon)
+
+
+def _frequency_recency(run: Run) -> Figure:
+    purchases, horizon = run.models.purchases, run.models.settings.horizon_days
+    age = float(np.round(run.scores["T"].median()))
+    highest = int(np.clip(run.scores["frequency"].quantile(0.99), 5, 40))
+    states = figure_data.frequency_recency_states(age, highest)
+    answers = {"expected_purchases": purchases.expected_purchases(states, horizon), "p_alive": purchases.probability_alive(states)}
+    return purchase_figures.frequency_recency(states.assign(**answers), horizon, model(purchases))
+
+
+def _importances(run: Run) -> Figure:
+    return accuracy_figures.importances(run.models.churn.importances())
+
+
+def _purchase_timing(run: Run) -> Figure:
+    windows = run.windows
+    days = figure_data.purchase_days(run.log, windows.calibration_end, windows.holdout_end)
+    sample = figure_data.sample_of_days(days, TIMING_SAMPLE, run.config.evaluation.seed)
+    return purchase_figures.purchase_timing(sample, windows.calibration_end)
+
+
+DRAWINGS: Mapping[str, Callable[[Run], Figure]] = {
+    "grid_production": _grid_production,
+    "grid_judged": _grid_judged,
+    "reliability": _reliability,
+    "gain": _gain,
+    "holdout_by_frequency": _holdout_by_frequency,
+    "tracking": _tracking,
+    "purchase_timing": _purchase_timing,
+    "frequency_fit": _frequency_fit,
+    "frequency_recency": _frequency_recency,
+    "importances": _importances,
+}

@@ -1,0 +1,34 @@
+"""What several test files stand on."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from churn_clv.config import Config, parse_config
+from churn_clv.train import Run, train
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cdnow: runs on the whole of CDNOW (seconds, not milliseconds)")
+
+
+def small_config() -> Config:
+    """A run on 800 simulated customers: two years, a holdout of 24 weeks."""
+    return parse_config(
+        {
+            "name": "small",
+            "data": {"source": "simulated", "currency": "EUR", "simulated": {"customers": 800, "seed": 5}},
+            "windows": {"calibration_end": date(2024, 6, 30), "holdout_end": date(2024, 12, 15)},
+            "value": {"spend_days": "all"},
+            "evaluation": {"bootstrap_samples": 50},
+        },
+        source="test",
+    )
+
+
+@pytest.fixture(scope="session")
+def small_run() -> Run:
+    """A finished run on 800 simulated customers; shared, so nobody may write to it."""
+    return train(small_config())

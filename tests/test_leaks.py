@@ -1,0 +1,528 @@
+"""Nothing after a cutoff reaches what is said at the cutoff, to the bit; and each check catches planted leaks.
+
+A check is a function that raises AssertionError. The clean code passes all seven; each leak that is planted by
+patching the sources makes the checks named beside it fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import churn_clv.score as score_room
+import churn_clv.train as train_room
+from churn_clv.config import Config, parse_config
+from churn_clv.data.features import features_at, outcomes_after
+from churn_clv.data.simulate import simulate_log
+from churn_clv.data.summary import summarize
+from churn_clv.data.transactions import TransactionLog, read_transactions
+from churn_clv.data.windows import LabelWindow
+from churn_clv.models.churn import ChurnModel
+from churn_clv.score import SCORE_COLUMNS, FittedModels
+from churn_clv.segments.grid import freeze_grid
+
+START, LAST = date(2023, 1, 1), date(2024, 12, 30)
+CALIBRATION_END, HOLDOUT_END = date(2024, 6, 30), date(2024, 12, 15)
+HORIZON = (HOLDOUT_END - CALIBRATION_END).days
+LABELS = tuple(LabelWindow(c, HORIZON) for c in (date(2023, 7, 30), date(2023, 10, 22), date(2024, 1, 14)))
+VANDALS = ("change", "delete", "duplicate", "shuffle", "insert")
+
+
+# --- a log in which trees find something: beside BG/NBD's customers some who buy like clockwork, refunds, free gifts
+
+
+def clockwork(rng: np.random.Generator, customers: int) -> pd.DataFrame:
+    """Customers with steady gaps of two to six weeks who stop one day: BG/NBD misjudges them, trees need not."""
+    rows = []
+    for k in range(customers):
+        gap, stop = rng.integers(14, 42), rng.integers(200, 1100)
+        days = rng.integers(0, 600) + np.cumsum(np.maximum(gap + rng.integers(-2, 3, 60), 1))
+        rows += [(f"c{k:04d}", int(d), round(float(rng.gamma(6, 10)), 2)) for d in days[days < min(stop, 729)]]
+    frame = pd.DataFrame(rows, columns=["customer_id", "day", "amount"])
+    return frame.assign(date=pd.Timestamp(START) + pd.to_timedelta(frame.pop("day"), unit="D"))
+
+
+def messy_log() -> pd.DataFrame:
+    rng = np.random.default_rng(20240630)
+    base = pd.concat([simulate_log(customers=450, seed=3, start=START, arrival_days=650), clockwork(rng, 250)], ignore_index=True)
+    base["date"] = base["date"].astype("datetime64[us]")
+    refunds = base.sample(frac=0.04, random_state=1)
+    later = refunds["date"] + pd.to_timedelta(rng.integers(0, 20, len(refunds)), unit="D")
+    refunds = refunds.assign(date=later.clip(upper=pd.Timestamp(LAST)), amount=-refunds["amount"])
+    gifts = base.sample(frac=0.02, random_state=2).assign(amount=0.0)
+    second_lines = base.sample(frac=0.05, random_state=3)
+    # the last day of the log stays the same, whatever a vandal does: somebody always buys on it
+    anchor = base.iloc[[0]].assign(date=pd.Timestamp(LAST), amount=10.0)
+    return pd.concat([base, refunds, gifts, second_lines, anchor], ignore_index=True)
+
+
+def vandalised(frame: pd.DataFrame, how: str) -> pd.DataFrame:
+    """Ruin every row after calibration_end, the anchor on the last day excepted."""
+    rng = np.random.default_rng(99)
+    known = frame["date"] <= pd.Timestamp(CALIBRATION_END)
+    past, future, anchor = frame[known], frame[~known].iloc[:-1], frame.iloc[[-1]]
+    random_days = pd.Timestamp(CALIBRATION_END) + pd.to_timedelta(
+        rng.integers(1, (LAST - CALIBRATION_END).days, len(future)), unit="D"
+    )
+    if how == "change":
+        future = future.assign(amount=rng.lognormal(5, 3, len(future)).round(2), date=random_days)
+    elif how == "delete":
+        future = future.sample(frac=0.6, random_state=4)
+    elif how == "duplicate":
+        future = pd.concat([future] * 3).assign(customer_id=lambda f: f["customer_id"].to_numpy()[::-1])
+    elif how == "shuffle":
+        future = future.assign(customer_id=rng.permutation(future["customer_id"])).sample(frac=1, random_state=5)
+    elif how == "insert":
+        strangers = future.assign(customer_id="x" + future["customer_id"], amount=1e6)
+        refunds = future.assign(amount=-5000.0, date=random_days)
+        future = pd.concat([strangers, refunds, future])
+    return pd.concat([past, future, anchor], ignore_index=True)
+
+
+def config_of(path: str = "log.parquet") -> Config:
+    return parse_config(
+        {
+            "name": "leaks",
+            "data": {"source": "file", "path": path},
+            "windows": {
+                "calibration_end": CALIBRATION_END,
+                "holdout_end": HOLDOUT_END,
+                "label_cutoffs": [label.cutoff for label in LABELS],
+            },
+            "value": {"spend_days": "all"},
+            "churn": {"learning_rate": 0.1, "max_rounds": 60},
+            "evaluation": {"bootstrap_samples": 20},
+        },
+        source="test",
+    )
+
+
+@pytest.fixture(scope="module")
+def clean_frame() -> pd.DataFrame:
+    return messy_log()
+
+
+# --- what is compared, and how
+
+
+def assert_same_bits(name: str, one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Same rows, same columns, same types, same 64 bits of every float."""
+    assert list(one.columns) == list(other.columns), f"{name}: columns differ"
+    assert one.index.equals(other.index), f"{name}: rows differ"
+    for column in one.columns:
+        a, b = one[column], other[column]
+        assert a.dtype == b.dtype, f"{name}: type of {column} differs"
+        same = a.to_numpy().tobytes() == b.to_numpy().tobytes() if a.dtype == np.float64 else a.equals(b)
+        assert same, f"{name}: {column} differs"
+
+
+def fitted_texts(models: FittedModels) -> dict[str, str]:
+    """Every fitted number as text that names each bit: parameters, trees, cut points."""
+    assert models.spend is not None
+    return {
+        "purchase parameters": models.purchases.to_json(),
+        "spend parameters": models.spend.to_json(),
+        **{f"churn model {name}": text for name, text in models.churn.to_files().items()},
+        "grid cuts": repr(models.grid.to_dict()),
+        "settings": repr(models.settings),
+    }
+
+
+def assert_same_models(one: FittedModels, other: FittedModels) -> None:
+    a, b = fitted_texts(one), fitted_texts(other)
+    assert a.keys() == b.keys(), "fitted models: different files"
+    for name in a:
+        assert a[name] == b[name], f"fitted models: {name} differs"
+
+
+def fit_at_calibration_end(log: TransactionLog) -> FittedModels:
+    return train_room.fit_models(config_of(), log, CALIBRATION_END, LABELS, None, None, [])
+
+
+def assert_same_frames(name: str, one: TransactionLog, other: TransactionLog) -> None:
+    """Two logs hold the same at every cutoff up to calibration_end: summaries, features and labels."""
+    cutoffs = [*(label.cutoff for label in LABELS), CALIBRATION_END]
+    for cutoff in cutoffs:
+        for spend in ("repeat", "all"):
+            assert_same_bits(f"{name}: summary", summarize(one, cutoff, spend), summarize(other, cutoff, spend))
+    features = [train_room.features_at(log, cutoffs) for log in (one, other)]
+    assert_same_bits(f"{name}: features", *features)
+    assert_same_bits(f"{name}: labels", *(train_room.outcomes_after(log, LABELS) for log in (one, other)))
+
+
+def assert_same_knowledge(name: str, one: TransactionLog, other: TransactionLog) -> None:
+    """Two logs say the same at calibration_end: frames, fitted numbers and scores."""
+    assert_same_frames(name, one, other)
+    models = [fit_at_calibration_end(log) for log in (one, other)]
+    assert_same_models(*models)
+    scores = [score_room.score(m, log, CALIBRATION_END) for m, log in zip(models, (one, other), strict=True)]
+    assert_same_bits(f"{name}: scores", *scores)
+
+
+class Recorder(ChurnModel):
+    """A churn model that keeps what it was shown."""
+
+    def fit(self, features: pd.DataFrame, churned: pd.Series, offset: pd.Series) -> Recorder:
+        self.shown = features, churned, offset
+        super().fit(features, churned, offset)
+        return self
+
+    def predict_probability(self, features: pd.DataFrame, offset: pd.Series) -> pd.Series:
+        self.asked = features, offset
+        return super().predict_probability(features, offset)
+
+
+# --- the seven checks
+
+
+def check_vandal(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Whole runs on ruined futures: judged models, scores and rivals stay the same, realised outcomes do not."""
+    rivals: list[dict[str, pd.DataFrame]] = []
+    judge = train_room.judge
+
+    def spy(judged: pd.DataFrame, outcomes: pd.DataFrame, others: Any, **rest: Any) -> Any:
+        rivals.append(others)
+        return judge(judged, outcomes, others, **rest)
+
+    patch.setattr(train_room, "judge", spy)
+    runs = []
+    for how in ("untouched", *VANDALS):
+        path = folder / f"{how}.parquet"
+        (frame if how == "untouched" else vandalised(frame, how)).to_parquet(path)
+        runs.append(train_room.train(config_of(str(path))))
+        assert_same_models(runs[0].judged_models, runs[-1].judged_models)
+        assert_same_bits("scores", runs[0].judged[SCORE_COLUMNS], runs[-1].judged[SCORE_COLUMNS])
+        for rival, forecast in rivals[0].items():
+            assert_same_bits(f"rival {rival}", forecast, rivals[-1][rival])
+        assert_same_frames("vandal", runs[0].log, runs[-1].log)
+    assert runs[0].judged_models.churn.rounds_ > 0, "without trees the check of the trees checks nothing"
+    for how, run in zip(VANDALS, runs[1:], strict=True):
+        assert not run.judged["spend"].equals(runs[0].judged["spend"]), f"{how} changed no realised outcome"
+        assert run.judgement.metrics() != runs[0].judgement.metrics(), f"{how} changed no metric"
+        assert not run.scores["clv"].equals(runs[0].scores["clv"]), f"{how} changed no production score"
+
+
+def check_truncate(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A log that ends at calibration_end says the same on it as the whole log."""
+    cut = frame[frame["date"] <= pd.Timestamp(CALIBRATION_END)]
+    assert_same_knowledge("truncate", read_transactions(frame), read_transactions(cut))
+
+
+BOUNDARY = [
+    ("first on it", CALIBRATION_END),
+    ("again on it", date(2024, 5, 1)),
+    ("again on it", CALIBRATION_END),
+    ("next day", date(2024, 5, 1)),
+    ("next day", CALIBRATION_END + timedelta(days=1)),
+    ("on the last day", date(2024, 5, 1)),
+    ("on the last day", HOLDOUT_END),
+    ("a day late", date(2024, 5, 1)),
+    ("a day late", HOLDOUT_END + timedelta(days=1)),
+    ("first on the next day", CALIBRATION_END + timedelta(days=1)),
+    ("on the first label day", CALIBRATION_END - timedelta(days=HORIZON)),
+]
+
+
+def check_boundary(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A day belongs to the window that ends on it: known at the cutoff, and not part of what follows."""
+    rows = [(customer, day, 5.0) for customer, day in BOUNDARY]
+    log = read_transactions(pd.DataFrame(rows, columns=["customer_id", "date", "amount"]))
+    holdout = LabelWindow(CALIBRATION_END, HORIZON)
+    known = {"first on it", "again on it", "next day", "on the last day", "a day late", "on the first label day"}
+
+    summary = summarize(log, CALIBRATION_END)
+    features = train_room.features_at(log, [CALIBRATION_END]).droplevel("cutoff")
+    bought = train_room.outcomes_after(log, [holdout]).droplevel("cutoff")["purchases"]
+    for name, frame_ in {"summary": summary, "features": features, "holdout": bought}.items():
+        assert set(frame_.index) == known, f"boundary: customers of the {name}"
+
+    assert summary.loc["first on it", ["frequency", "recency", "T"]].tolist() == [0, 0, 0], "boundary: summary"
+    assert summary.loc["again on it", ["frequency", "recency", "T"]].tolist() == [1, 60, 60], "boundary: summary"
+    assert summary.loc["next day", ["frequency", "recency", "T"]].tolist() == [0, 0, 60], "boundary: summary"
+    recent = features["purchases_last_28_days"]
+    assert recent[recent > 0].to_dict() == {"first on it": 1, "again on it": 1}, "boundary: features"
+    assert bought[bought > 0].to_dict() == {"next day": 1, "on the last day": 1}, "boundary: holdout"
+
+    # a label that ends on calibration_end contains that day, and its own cutoff is not in it
+    past = LabelWindow(CALIBRATION_END - timedelta(days=HORIZON), HORIZON)
+    label = train_room.outcomes_after(log, [past]).droplevel("cutoff")
+    assert label["purchases"].to_dict() == {"on the first label day": 0}, "boundary: label"
+    ends_on_it = LabelWindow(date(2024, 5, 1), 60)
+    label = train_room.outcomes_after(log, [ends_on_it]).droplevel("cutoff")["purchases"]
+    assert label[label > 0].to_dict() == {"again on it": 1}, "boundary: label"
+
+
+def check_sentinel(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """With permuted labels nothing can be predicted for customers the model has not seen."""
+    auc, error, rounds = out_of_sample_auc(frame, patch, permuted=True)
+    assert rounds > 0, "a model without trees proves nothing"
+    assert abs(auc - 0.5) < 3 * error, f"sentinel: AUC {auc:.3f} on permuted labels"
+
+
+def out_of_sample_auc(frame: pd.DataFrame, patch: pytest.MonkeyPatch, permuted: bool) -> tuple[float, float, int]:
+    """Fit on half of the customers from a constant offset, rank the other half; AUC and its error without skill."""
+    outcomes, rng = train_room.outcomes_after, np.random.default_rng(8)
+
+    def any_outcomes(log: TransactionLog, labels: tuple[LabelWindow, ...]) -> pd.DataFrame:
+        found = outcomes(log, labels)
+        return found.assign(purchases=rng.permutation(found["purchases"])) if permuted else found
+
+    memory: dict[str, pd.DataFrame] = {}
+    patch.setattr(train_room, "outcomes_after", lambda log, labels: memory.setdefault("it", any_outcomes(log, labels)))
+    patch.setattr(train_room, "ChurnModel", Recorder)
+    log = read_transactions(frame)
+    features, churned, offset = train_room.fit_churn(config_of(), log, LABELS, None, []).shown
+    seen = features.index.get_level_values("customer_id").map(lambda c: int(c.strip("c")) % 2 == 0).to_numpy(bool)
+    # The right answer of a model without skill is the base rate; at 0 log-odds the trees have to speak to say it.
+    flat = offset * 0.0
+    model = ChurnModel().fit(features[seen], churned[seen], flat[seen])
+    risk, actual = model.predict_probability(features[~seen], flat[~seen]), churned[~seen].to_numpy()
+    ranks = risk.rank().to_numpy()
+    ones, zeros = actual.sum(), (1 - actual).sum()
+    auc = (ranks[actual == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros)
+    # Mann & Whitney (1947): variance of the rank sum when the two groups are alike
+    return auc, float(np.sqrt((ones + zeros + 1) / (12 * ones * zeros))), model.rounds_
+
+
+def check_future_customer(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Who first bought after a cutoff does not exist at it."""
+    log = read_transactions(frame)
+    purchases = frame[frame["amount"] >= 0].groupby("customer_id")["date"].min()
+    for cutoff in (*(label.cutoff for label in LABELS), CALIBRATION_END):
+        known = set(purchases.index[purchases <= pd.Timestamp(cutoff)])
+        assert 0 < len(known) < len(purchases)
+        window = LabelWindow(cutoff, HORIZON)
+        assert set(summarize(log, cutoff).index) == known, "future customer: in the summary"
+        assert set(train_room.features_at(log, [cutoff]).droplevel("cutoff").index) == known, "future customer: in the features"
+        assert set(train_room.outcomes_after(log, [window]).droplevel("cutoff").index) == known, "future customer: in the labels"
+    assert set(score_room.score(fit_at_calibration_end(log), log, CALIBRATION_END).index) == known
+
+
+def check_same_door(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A training row of a past cutoff is what scoring would have read then, from a log that ended that day."""
+    patch.setattr(train_room, "ChurnModel", Recorder)
+    log = read_transactions(frame)
+    models = fit_at_calibration_end(log)
+    features, _, offset = models.churn.shown  # type: ignore[attr-defined]
+    for label in LABELS:
+        then = read_transactions(frame[frame["date"] <= pd.Timestamp(label.cutoff)])
+        forecast = train_room.fit_purchases(config_of(), summarize(then, label.cutoff, "all"), label.cutoff)
+        score_room.score(replace(models, purchases=forecast), then, label.cutoff)
+        asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
+        trained = features.xs(label.cutoff, level="cutoff")
+        assert_same_bits("same door: features", trained, asked)
+        assert_same_bits("same door: offset", offset.xs(label.cutoff, level="cutoff").to_frame(), asked_offset.to_frame())
+    score_room.score(models, log, CALIBRATION_END)
+    batch, batch_offset = models.churn.asked  # type: ignore[attr-defined]
+    for customer in list(batch.index[::97]):
+        alone = read_transactions(frame[frame["customer_id"] == customer])
+        score_room.score(models, alone, CALIBRATION_END)
+        asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
+        assert_same_bits("same door: one customer's features", batch.loc[[customer]], asked)
+        assert_same_bits("same door: one customer's offset", batch_offset.loc[[customer]].to_frame(), asked_offset.to_frame())
+
+
+def check_row_order(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """The order of the log's rows shows nowhere."""
+    log = read_transactions(frame)
+    for order in (frame.sort_values("amount"), frame.sample(frac=1, random_state=6)):
+        assert_same_knowledge("row order", log, read_transactions(order.reset_index(drop=True)))
+
+
+Check = Callable[[pd.DataFrame, Path, pytest.MonkeyPatch], None]
+CHECKS: dict[str, Check] = {
+    "vandal": check_vandal,
+    "truncate": check_truncate,
+    "boundary": check_boundary,
+    "sentinel": check_sentinel,
+    "future customer": check_future_customer,
+    "same door": check_same_door,
+    "row order": check_row_order,
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_clean_code_passes(
+    check: str, clean_frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CHECKS[check](clean_frame, tmp_path, monkeypatch)
+
+
+def test_the_sentinel_sees_skill_where_labels_are_true(clean_frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    auc, error, _ = out_of_sample_auc(clean_frame, monkeypatch, permuted=False)
+    assert auc > 0.5 + 10 * error
+
+
+# --- the planted leaks
+
+
+def with_features(patch: pytest.MonkeyPatch, change: Callable[[pd.DataFrame, TransactionLog], pd.DataFrame]) -> None:
+    """Let every reader of features see changed ones."""
+
+    def leaky(log: TransactionLog, cutoffs: list[date]) -> pd.DataFrame:
+        return change(features_at(log, cutoffs), log)
+
+    patch.setattr(train_room, "features_at", leaky)
+    patch.setattr(score_room, "features_at", leaky)
+
+
+def per_row(rows: pd.DataFrame, values: Callable[[date], pd.Series]) -> np.ndarray:
+    """For each (cutoff, customer) the customer's value in that cutoff's series."""
+    parts = [values(c).reindex(group.droplevel("cutoff").index) for c, group in rows.groupby(level="cutoff")]
+    return np.concatenate([part.to_numpy(float) for part in parts])
+
+
+def plant_count_after_the_cutoff(patch: pytest.MonkeyPatch) -> None:
+    """purchases_last_28_days counts 28 days to both sides of the cutoff."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        extra = per_row(rows, lambda c: outcomes_after(log, [LabelWindow(c, 28)]).droplevel("cutoff")["purchases"])
+        return rows.assign(purchases_last_28_days=rows["purchases_last_28_days"] + extra)
+
+    with_features(patch, change)
+
+
+def plant_target_mean_over_all_rows(patch: pytest.MonkeyPatch) -> None:
+    """Each customer's churn rate over all training rows, the row's own label among them."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        churned = (train_room.outcomes_after(log, LABELS)["purchases"] == 0).astype(float)
+        rate = churned.groupby("customer_id").mean()
+        return rows.assign(churn_rate=rate.reindex(rows.index.get_level_values("customer_id")).to_numpy())
+
+    with_features(patch, change)
+
+
+def plant_scaler_fitted_on_all_rows(patch: pytest.MonkeyPatch) -> None:
+    """Amounts are standardised by the mean and spread of the whole log, the future included."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        [(mean, spread)] = log.connection.execute("SELECT avg(amount), stddev(amount) FROM customer_days").fetchall()
+        return rows.assign(mean_amount=(rows["mean_amount"] - mean) / spread)
+
+    with_features(patch, change)
+
+
+def plant_cut_points_from_the_holdout(patch: pytest.MonkeyPatch) -> None:
+    """The value cuts are terciles of what customers spent in the holdout."""
+    fit_models = train_room.fit_models
+
+    def leaky(config: Config, log: TransactionLog, as_of: date, *rest: Any) -> FittedModels:
+        models = fit_models(config, log, as_of, *rest)
+        spend = outcomes_after(log, [LabelWindow(as_of, HORIZON)])["spend"]
+        cuts = freeze_grid(spend[spend > 0], spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
+        return replace(models, grid=cuts or models.grid)
+
+    patch.setattr(train_room, "fit_models", leaky)
+
+
+def plant_label_among_the_features(patch: pytest.MonkeyPatch) -> None:
+    """The label stands among the features under an innocent name."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        def label(cutoff: date) -> pd.Series:
+            found = train_room.outcomes_after(log, LABELS)
+            if cutoff not in found.index.get_level_values("cutoff"):
+                found = outcomes_after(log, [LabelWindow(cutoff, HORIZON)])
+            return found.xs(cutoff, level="cutoff")["purchases"]
+
+        return rows.assign(next_purchases=per_row(rows, label))
+
+    with_features(patch, change)
+
+
+def plant_customers_of_the_future(patch: pytest.MonkeyPatch) -> None:
+    """Every customer the log will ever know has features at every cutoff."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        everyone = summarize(log, log.last_day).index
+        return rows.reindex(pd.MultiIndex.from_product([rows.index.levels[0], everyone], names=rows.index.names))
+
+    with_features(patch, change)
+
+
+def plant_place_in_the_file(patch: pytest.MonkeyPatch) -> None:
+    """The line number of a customer's first line, as of a log that is kept in order of date."""
+
+    def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
+        found = log.connection.execute("SELECT customer_id, min(rowid) AS line FROM transactions GROUP BY customer_id").df()
+        line = found.set_index("customer_id")["line"].astype(float)
+        return rows.assign(first_line=line.reindex(rows.index.get_level_values("customer_id")).to_numpy())
+
+    with_features(patch, change)
+
+
+# leak -> (how it is planted, {check that catches it: what the check says})
+LEAKS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, str]]] = {
+    "count after the cutoff": (
+        plant_count_after_the_cutoff,
+        {
+            "vandal": "differs",
+            "truncate": "truncate: features: purchases_last_28_days differs",
+            "boundary": "boundary: features",
+            "same door": "same door: features: purchases_last_28_days differs",
+        },
+    ),
+    # It sees nothing after calibration_end, so vandal and truncate cannot know: it needs the other two.
+    "target mean over all rows": (
+        plant_target_mean_over_all_rows,
+        {"sentinel": "AUC", "same door": "same door: features: churn_rate differs"},
+    ),
+    "scaler fitted on all rows": (
+        plant_scaler_fitted_on_all_rows,
+        {
+            "vandal": "differs",
+            "truncate": "truncate: features: mean_amount differs",
+            "same door": "same door: features: mean_amount differs",
+        },
+    ),
+    "cut points from the holdout": (
+        plant_cut_points_from_the_holdout,
+        {"vandal": "grid cuts differs", "truncate": "grid cuts differs"},
+    ),
+    "label among the features": (
+        plant_label_among_the_features,
+        {
+            "vandal": "differs",
+            "truncate": "truncate: features: next_purchases differs",
+            "sentinel": "AUC",
+            "same door": "same door: features: next_purchases differs",
+        },
+    ),
+    # Two more, so that every check has something to catch.
+    "customers of the future": (
+        plant_customers_of_the_future,
+        {"boundary": "customers of the features", "future customer": "in the features"},
+    ),
+    "place in the file": (
+        plant_place_in_the_file,
+        {"row order": "row order: features: first_line differs", "same door": "first_line differs"},
+    ),
+}
+CAUGHT = [(leak, check, says) for leak, (_, catches) in LEAKS.items() for check, says in catches.items()]
+
+
+@pytest.fixture
+def planted(request: pytest.FixtureRequest) -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.mark.parametrize(("leak", "check", "says"), CAUGHT, ids=[f"{c} catches {k}" for k, c, _ in CAUGHT])
+def test_a_planted_leak_is_caught(
+    leak: str, check: str, says: str, clean_frame: pd.DataFrame, tmp_path: Path, planted: pytest.MonkeyPatch
+) -> None:
+    LEAKS[leak][0](planted)
+    with pytest.raises(AssertionError, match=says):
+        CHECKS[check](clean_frame, tmp_path, planted)
+
+
+def test_every_check_catches_some_leak() -> None:
+    assert {check for _, check, _ in CAUGHT} == set(CHECKS)
