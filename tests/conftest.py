@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,20 @@ def small_config() -> Config:
 def small_run() -> Run:
     """A finished run on 800 simulated customers; shared, so nobody may write to it."""
     return train(small_config())
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with its tables made: the first use takes seconds, so it happens once and is copied."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.set_tracking_uri(f"sqlite:///{path}")
+    mlflow.search_experiments(max_results=1)
+    return path
+
+
+@pytest.fixture
+def empty_store(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a fresh MLflow store."""
+    return f"sqlite:///{shutil.copy(migrated_store, tmp_path_factory.mktemp('own') / 'mlflow.db')}"

@@ -6,7 +6,7 @@ patching the sources makes the checks named beside it fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -509,19 +509,13 @@ LEAKS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, str]]] = 
 CAUGHT = [(leak, check, says) for leak, (_, catches) in LEAKS.items() for check, says in catches.items()]
 
 
-@pytest.fixture
-def planted(request: pytest.FixtureRequest) -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
 @pytest.mark.parametrize(("leak", "check", "says"), CAUGHT, ids=[f"{c} catches {k}" for k, c, _ in CAUGHT])
 def test_a_planted_leak_is_caught(
-    leak: str, check: str, says: str, clean_frame: pd.DataFrame, tmp_path: Path, planted: pytest.MonkeyPatch
+    leak: str, check: str, says: str, clean_frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    LEAKS[leak][0](planted)
+    LEAKS[leak][0](monkeypatch)
     with pytest.raises(AssertionError, match=says):
-        CHECKS[check](clean_frame, tmp_path, planted)
+        CHECKS[check](clean_frame, tmp_path, monkeypatch)
 
 
 def test_every_check_catches_some_leak() -> None:

@@ -54,9 +54,14 @@ def train(
     out: Annotated[Path, typer.Option(help="Where run folders are written.")] = Path("runs"),
 ) -> None:
     """Fit, judge on the holdout, refit, score, draw the grid; write a run folder and an MLflow run."""
-    from churn_clv.config import load_config
+    from churn_clv.config import ConfigError, load_config
+    from churn_clv.data.windows import WindowError
 
-    _train_and_log(load_config(config, set_ or []), out)
+    loaded = load_config(config, set_ or [])
+    try:
+        _train_and_log(loaded, out)
+    except WindowError as error:
+        raise ConfigError(f"{config}: {error}") from None
 
 
 @app.command()
@@ -95,7 +100,8 @@ def summary(
     rules = ReadingRules(date_format=date_format, decimal=decimal, end=end.date())
     columns = Columns(customer_id=customer_id, date=date_column, amount=amount or None)
     cleaned = read_transactions(log, columns, rules)
-    frame = summarize(cleaned, end.date(), spend).drop(columns="monetary_days")
+    days = {"frequency": "int64", "recency": "int64", "T": "int64"}
+    frame = summarize(cleaned, end.date(), spend).drop(columns="monetary_days").astype(days)
     write_table(frame, out)
     _print_cleaning(cleaned.cleaning)
     print(f"wrote {out}: {len(frame):,} customers as of {end.date()}")
@@ -156,7 +162,9 @@ def report(
     """Lay out a score file as a grid on one page, or say where a run's report is."""
     from churn_clv.delivery.score_page import write_score_page
 
-    print(f"wrote {write_score_page(scores, out)}" if scores.is_file() or not scores.exists() else _report_of(scores))
+    from churn_clv.delivery.run_folder import report_of
+
+    print(f"Report: {report_of(scores)}" if scores.is_dir() else f"wrote {write_score_page(scores, out)}")
 
 
 @app.command()
@@ -190,7 +198,7 @@ def experiment(
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI on the store that training writes to, on this machine only."""
-    from churn_clv.delivery.tracking import serve_ui
+    from churn_clv.delivery.store import serve_ui
 
     print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C stops it)", flush=True)
     raise typer.Exit(max(serve_ui(port), 0))
@@ -283,16 +291,6 @@ def _print_table(frame: object, first: str) -> None:
     for name, row in frame.iterrows():
         table.add_row(str(name), *map(str, row))
     Console(highlight=False).print(table)
-
-
-def _report_of(folder: Path) -> str:
-    from churn_clv.delivery.run_folder import latest_run
-    from churn_clv.errors import InputError
-
-    found = folder / "report.html" if (folder / "report.html").is_file() else latest_run(folder) / "report.html"
-    if not found.is_file():
-        raise InputError(f"{folder}: holds no report")
-    return f"Report: {found}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from churn_clv.models import BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel
-from tests.models.strategies import Model, frame, histories, models
+from strategies import Model, frame, histories, models
 
 many = settings(max_examples=200, deadline=None)
 times = st.sampled_from([1 / 7, 7.0, 24.0, 1 / 365.25, 86_400.0])

@@ -12,6 +12,7 @@ from churn_clv.data.cleaning import CleaningReport
 from churn_clv.data.contract import Columns
 from churn_clv.data.transactions import read_transactions
 from churn_clv.delivery.handover import DIGESTS, ScoringModel, read_model
+from churn_clv.delivery.run_folder import latest_run
 from churn_clv.delivery.tables import check_table_path
 from churn_clv.errors import InputError
 from churn_clv.score import score
@@ -25,7 +26,7 @@ def score_file(
     Parameters
     ----------
     model
-        A run folder, its model folder, or a hand-over folder.
+        A run folder, its model folder, a hand-over folder, or a folder of runs (the newest is taken).
     as_of
         The day to score on; None is the last day of the log.
     given
@@ -37,9 +38,16 @@ def score_file(
         If the model is incomplete or changed, or the log cannot be read.
     """
     check_table_path(out)
-    scoring = read_model(model / "model" if (model / "model" / DIGESTS).is_file() else model)
+    scoring = read_model(_model_folder(model))
     read = read_transactions(log, _columns(scoring, given), replace(scoring.rules, end=as_of))
     return score(scoring.models, read, as_of or read.last_day), read.cleaning
+
+
+def _model_folder(place: Path) -> Path:
+    """The model itself, of a hand-over or run folder, or of the newest run below a folder of runs."""
+    if (place / DIGESTS).is_file():
+        return place
+    return (place if (place / "model").is_dir() else latest_run(place)) / "model"
 
 
 def _columns(scoring: ScoringModel, given: dict[str, str | None]) -> Columns:

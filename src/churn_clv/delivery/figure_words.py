@@ -28,26 +28,34 @@ def _grid_production(run: Run) -> FigureWords:
     cell = run.production_grid.loc[largest]
     return FigureWords(
         "The production grid: forecasts for today's customers. The darker, the higher the predicted churn.",
-        f"Heat map of risk tier by value tier with the figures of the table of the production grid. The largest cell is "
-        f"{cell['segment']} with {cell['customers']:,} customers and a predicted churn of {percent(cell['churn_probability'])}.",
+        "Heat map of risk tier by value tier with the figures of the table of the production grid. The "
+        "largest cell is "
+        f"{cell['segment']} with {cell['customers']:,} customers and a predicted churn of "
+        f"{percent(cell['churn_probability'])}.",
     )
 
 
 def _grid_judged(run: Run) -> FigureWords:
     rates = run.judged_grid["realised_churn"].dropna()
     return FigureWords(
-        f"The judged grid: customers placed by what was known on {day(run.windows.calibration_end)}, and what they then did.",
-        "Heat map of risk tier by value tier with the figures of the table of the judged grid. Realised churn goes from "
+        f"The judged grid: customers placed by what was known on {day(run.windows.calibration_end)}, and what "
+        "they then did.",
+        "Heat map of risk tier by value tier with the figures of the table of the judged grid. Realised churn "
+        "goes from "
         f"{percent(rates.min())} to {percent(rates.max())} over the cells.",
     )
 
 
 def _reliability(run: Run) -> FigureWords:
     curve = figure_data.calibration_curve(churned(run), run.judged["churn_probability"])
-    pairs = ", ".join(f"{percent(p)} / {percent(r)}" for p, r in zip(curve["predicted"], curve["realised"], strict=True))
+    pairs = ", ".join(
+        f"{percent(p)} / {percent(r)}" for p, r in zip(curve["predicted"], curve["realised"], strict=True)
+    )
     return FigureWords(
-        "Calibration of churn: on the dashed line a promised probability comes true. Beneath: how many customers have which.",
-        f"Calibration curve, predicted / realised churn by group: {pairs}. Of all customers {percent(run.judgement.churn_rate)} "
+        "Calibration of churn: on the dashed line a promised probability comes true. Beneath: how many "
+        "customers have which.",
+        f"Calibration curve, predicted / realised churn by group: {pairs}. Of all customers "
+        f"{percent(run.judgement.churn_rate)} "
         "bought nothing.",
     )
 
@@ -56,9 +64,11 @@ def _gain(run: Run) -> FigureWords:
     table, noun = figure_data.deciles(run.judged["spend"], run.judged["expected_spend"]), unit_of(run).noun
     pairs = ", ".join(f"{rounded(a)} / {rounded(e)}" for a, e in zip(table["actual"], table["expected"], strict=True))
     return FigureWords(
-        f"Left: the share of the holdout's {noun} that customers bring, best forecast first. Right: actual and expected "
+        f"Left: the share of the holdout's {noun} that customers bring, best forecast first. Right: actual and "
+        "expected "
         f"{noun} of each tenth.",
-        f"Gain curve and decile chart. Mean {noun} a customer by tenth, best forecast first, actual / expected: {pairs}.",
+        f"Gain curve and decile chart. Mean {noun} a customer by tenth, best forecast first, actual / "
+        f"expected: {pairs}.",
     )
 
 
@@ -68,7 +78,8 @@ def _holdout_by_frequency(run: Run) -> FigureWords:
     )
     pairs = ", ".join(f"{n}: {rounded(m['actual'])} / {rounded(m['run'])}" for n, m in means.iterrows())
     return FigureWords(
-        "Mean purchases in the holdout of customers with equally many repeat purchases before it; the last group gathers "
+        "Mean purchases in the holdout of customers with equally many repeat purchases before it; the last "
+        "group gathers "
         "all higher counts.",
         f"Points of mean holdout purchases by earlier repeat purchases, actual / this run: {pairs}.",
     )
@@ -80,9 +91,11 @@ def _tracking(run: Run) -> FigureWords:
     weeks = figure_data.weekly_repeats(days, purchases, windows.calibration_end, windows.holdout_end)
     later = weeks.loc[weeks.index.date > windows.calibration_end, ["actual", "expected"]].sum()
     return FigureWords(
-        f"Repeat purchases over time against {model(purchases)}, which was fitted on the part left of the line. The model "
+        f"Repeat purchases over time against {model(purchases)}, which was fitted on the part left of the "
+        "line. The model "
         "knows no seasons and no campaigns, so single weeks may stand out; the course should agree.",
-        f"Two line charts, repeat purchases since the start and by week. In the holdout's weeks {later['actual']:,.0f} repeat "
+        "Two line charts, repeat purchases since the start and by week. In the holdout's weeks "
+        f"{later['actual']:,.0f} repeat "
         f"purchases happened, {later['expected']:,.0f} were expected by {model(purchases)}.",
     )
 
@@ -90,8 +103,10 @@ def _tracking(run: Run) -> FigureWords:
 def _purchase_timing(run: Run) -> FigureWords:
     sample = min(TIMING_SAMPLE, len(run.judged))
     return FigureWords(
-        f"Purchase days of {sample} customers drawn at random, without their ids: many buy once, a few again and again.",
-        f"Dots along {sample} horizontal lines, one a customer; a vertical line marks {day(run.windows.calibration_end)}, "
+        f"Purchase days of {sample} customers drawn at random, without their ids: many buy once, a few again "
+        "and again.",
+        f"Dots along {sample} horizontal lines, one a customer; a vertical line marks "
+        f"{day(run.windows.calibration_end)}, "
         "after which the holdout begins.",
     )
 
@@ -101,7 +116,8 @@ def _frequency_fit(run: Run) -> FigureWords:
     counts = figure_data.repeat_counts(run.judged["frequency"], run.judged["T"], purchases)
     pairs = ", ".join(f"{n}: {a:,.0f} / {e:,.0f}" for n, a, e in counts.itertuples())
     return FigureWords(
-        f"Customers by repeat purchases up to {day(run.windows.calibration_end)}, actual and as {model(purchases)} reproduces "
+        f"Customers by repeat purchases up to {day(run.windows.calibration_end)}, actual and as "
+        f"{model(purchases)} reproduces "
         "them: a check of fit, not a forecast.",
         f"Bars of customers by repeat purchases, actual / {model(purchases)}: {pairs} (the last stands for more, too).",
     )
@@ -110,9 +126,11 @@ def _frequency_fit(run: Run) -> FigureWords:
 def _frequency_recency(run: Run) -> FigureWords:
     return FigureWords(
         "How the purchase model reads a history, at the median age of the customers: many purchases, the last of them "
-        "recent, promise most; many purchases followed by a long silence mean that the customer has left. One-time buyers "
+        "recent, promise most; many purchases followed by a long silence mean that the customer has left. "
+        "One-time buyers "
         "(frequency 0) are not shown; white: not possible.",
-        "Two heat maps over frequency and recency, of expected purchases and of p_alive. Both are highest at the upper right "
+        "Two heat maps over frequency and recency, of expected purchases and of p_alive. Both are highest at "
+        "the upper right "
         "and near 0 at the lower right, where a frequent buyer has been silent for long.",
     )
 
@@ -121,7 +139,8 @@ def _importances(run: Run) -> FigureWords:
     top = run.models.churn.importances().head(3)
     named = ", ".join(f"{feature(str(n))} {percent(s)}" for n, s in top.items())
     return FigureWords(
-        "What the trees use to correct the purchase model's forecast, which is their starting point. A share says how much "
+        "What the trees use to correct the purchase model's forecast, which is their starting point. A share "
+        "says how much "
         "a feature helped, not in which direction, and nothing about causes.",
         f"Bars of the features' shares of the gain, the largest: {named}.",
     )

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from churn_clv.data.contract import Columns, ReadingRules
+from churn_clv.data.csv_files import read_header
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.errors import InputError
@@ -65,6 +66,8 @@ def guess_columns(sample: pd.DataFrame) -> dict[str, str]:
     for role, patterns in _NAMES.items():
         candidates = [c for c in sample.columns if c not in found.values() and _may_be(role, sample[c])]
         named = [c for pattern in patterns for c in candidates if re.search(pattern, str(c).lower())]
+        # Dates are known by their look, whatever the column is called; a customer or an amount is not.
+        named += candidates if role == "date" else []
         if named:
             found[role] = str(named[0])
         elif role != "amount":
@@ -93,12 +96,25 @@ def guess_date_format(dates: pd.Series) -> str | None:
 def _sample(log: Path) -> pd.DataFrame:
     if not log.is_file():
         raise InputError(f"{log}: no such file")
+    if log.suffix in {".parquet", ".pq"}:
+        return _few_parquet_rows(log)
+    _, delimiter = read_header(log, "utf-8", None)
     try:
-        if log.suffix in {".parquet", ".pq"}:
-            return pd.read_parquet(log).head(SAMPLE_ROWS).astype("str")
-        return pd.read_csv(log, sep=None, engine="python", nrows=SAMPLE_ROWS, dtype="str", encoding="utf-8-sig")
-    except (UnicodeDecodeError, ValueError, OSError) as error:
+        return pd.read_csv(log, sep=delimiter, nrows=SAMPLE_ROWS, dtype="str", encoding="utf-8-sig")
+    except (UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{log}: cannot be sampled: {str(error).splitlines()[0][:160]}") from None
+
+
+def _few_parquet_rows(log: Path) -> pd.DataFrame:
+    import pyarrow.parquet as parquet
+
+    try:
+        batch = next(parquet.ParquetFile(log).iter_batches(SAMPLE_ROWS), None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{log}: not a Parquet file that can be read: {str(error).splitlines()[0][:160]}") from None
+    if batch is None:
+        raise InputError(f"{log}: holds no rows")
+    return batch.to_pandas().astype("str")
 
 
 def _may_be(role: str, column: pd.Series) -> bool:

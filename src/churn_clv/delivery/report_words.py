@@ -11,21 +11,23 @@ class MetricWords(NamedTuple):
 
 
 MORE, LESS = "more is better", "less is better"
+MEDIAN = f"{LESS}; favours forecasts of the median, not of the mean"
+ORDER = f"{MORE}; 0 is chance, 1 perfect; the measure that decides for value"
 METRICS: dict[tuple[str, str], MetricWords] = {
     ("churn", "auc"): MetricWords("Ranking of customers by risk (AUC)", f"{MORE}; 0.5 is chance, 1 perfect"),
     ("churn", "log_loss"): MetricWords("Log loss of the probabilities", f"{LESS}; the measure that decides for churn"),
     ("churn", "brier"): MetricWords("Squared error of the probabilities (Brier)", LESS),
     ("churn", "average_precision"): MetricWords("Average precision", f"{MORE}; the churn rate is what chance gives"),
-    ("churn", "calibration_error"): MetricWords("Calibration error", f"{LESS}; mean gap between promised and realised churn"),
-    ("churn", "calibration_slope"): MetricWords("Calibration slope", "1 is right; under 1 means too extreme, over 1 too timid"),
-    ("churn", "top_decile_lift"): MetricWords("Lift of the riskiest tenth", f"{MORE}; churn there over churn of everyone"),
-    ("purchases", "rmse"): MetricWords("Root mean squared error, purchases", LESS),
-    ("purchases", "mae"): MetricWords("Mean absolute error, purchases", f"{LESS}; favours forecasts of the median, here 0"),
+    ("churn", "calibration_error"): MetricWords("Calibration error", f"{LESS}; mean gap, promised to realised churn"),
+    ("churn", "calibration_slope"): MetricWords("Calibration slope", "1 is right; under 1 too extreme, over 1 too timid"),
+    ("churn", "top_decile_lift"): MetricWords("Lift of the riskiest tenth", f"{MORE}; times the churn of everyone"),
+    ("purchases", "rmse"): MetricWords("Root mean squared error", LESS),
+    ("purchases", "mae"): MetricWords("Mean absolute error", MEDIAN),
     ("purchases", "bias"): MetricWords("Error of the total", "0 is right; over 0 means too much was promised"),
-    ("value", "normalised_gini"): MetricWords("Order of customers by value (normalised Gini)", f"{MORE}; 0 is chance, 1 perfect; decides for value"),
+    ("value", "normalised_gini"): MetricWords("Order of customers by value (normalised Gini)", ORDER),
     ("value", "top_10_percent_capture"): MetricWords("Share of the total held by the best tenth", MORE),
     ("value", "rmse"): MetricWords("Root mean squared error", LESS),
-    ("value", "mae"): MetricWords("Mean absolute error", f"{LESS}; favours forecasts of the median, here 0"),
+    ("value", "mae"): MetricWords("Mean absolute error", MEDIAN),
     ("value", "bias"): MetricWords("Error of the total", "0 is right; over 0 means too much was promised"),
     ("value", "spearman"): MetricWords("Correlation of the ranks (Spearman)", MORE),
 }  # fmt: skip
@@ -47,7 +49,10 @@ GLOSSARY: list[tuple[str, str]] = [
         "used as one here.",
     ),
     ("R, churn probability", "Probability of no purchase at all within the horizon. The risk axis of the grid."),
-    ("V_act, value if active", "Expected spend in the horizon, given at least one purchase in it. The value axis of the grid."),
+    (
+        "V_act, value if active",
+        "Expected spend in the horizon, given at least one purchase in it. The value axis of the grid.",
+    ),
     ("V_res, expected spend", "Expected spend in the horizon, risk included: V_res = (1 - R) V_act. Not discounted."),
     (
         "value at risk",
@@ -71,13 +76,14 @@ GLOSSARY: list[tuple[str, str]] = [
     (
         "95 % interval",
         "For metrics from repeated draws of customers (bootstrap), paired where two models are compared: both are "
-        "judged on the same draws. An interval of a difference that contains 0 means that the two cannot be told apart.",
+        "judged on the same draws. An interval of a difference that contains 0 means that the two cannot be "
+        "told apart.",
     ),
 ]
 
 CAUTION = (
     "A high risk is not a high uplift (Ascarza 2018, Journal of Marketing Research 55(1)): customers who are likely to "
-    "leave are not those whom a campaign moves most. Test every action against a randomly chosen control group "
+    "leave need not be those whom a campaign moves most. Test every action against a randomly chosen control group "
     "before paying for all."
 )
 PLACEMENTS = (

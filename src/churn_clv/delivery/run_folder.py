@@ -124,6 +124,12 @@ def latest_run(root: Path) -> Path:
     return max(folders, key=lambda folder: folder.name)
 
 
+def report_of(folder: Path) -> Path:
+    """Return the report of a run folder, or of the newest run below a folder of runs."""
+    run = folder if (folder / "metrics.json").is_file() else latest_run(folder)
+    return run / "report.html"
+
+
 def _free_name(parent: Path, started: datetime) -> Path:
     stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     names = [stamp, *(f"{stamp}-{k}" for k in range(2, 100))]

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,19 +12,18 @@ from typing import Any
 import pandas as pd
 
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
+from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet
 from churn_clv.errors import InputError
 from churn_clv.train import Run
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
-DEFAULT_ARTIFACTS = "mlartifacts"
 PORT = 5000
 _LIBRARIES = ("lifetimes", "lightgbm", "mlflow", "pandas", "numpy", "scipy", "duckdb", "scikit-learn")
 _SERVING = ("duckdb", "jinja2", "lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "scipy")
 _HEADLINES = (
-    ("Churn AUC", "churn/auc", ".3f"), ("Churn log loss", "churn/log_loss", ".3f"),
-    ("Calibration error", "churn/calibration_error", ".3f"), ("Normalised Gini of spend", "value/normalised_gini", ".3f"),
-    ("Holdout spend in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
-    ("Total spend, predicted over actual - 1", "value/bias", "+.1%"),
+    ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
+    ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of spend", "value/normalised_gini", ".3f"),
+    ("holdout spend in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
+    ("total spend, predicted over actual - 1", "value/bias", "+.1%"),
 )  # fmt: skip
 
 
@@ -44,7 +38,7 @@ class Logged:
 
     @property
     def page(self) -> str:
-        return f"http://127.0.0.1:{PORT}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return f"http://127.0.0.1:{PORT}/#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
 
 
 def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) -> Logged:
@@ -59,12 +53,13 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
     """
     import mlflow
 
-    _quiet()
+    quiet()
     try:
-        with _prepared_store():
+        with prepared_store():
             experiment = _experiment(run.config.tracking.experiment)
         name = f"{run.config.name} {folder.name}"
         with mlflow.start_run(experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})) as active:
+            mlflow.log_input(_dataset(run), context="training")
             mlflow.log_params(_flat(run.config.model_dump(mode="json")))
             mlflow.log_artifacts(str(folder / "figures"), "figures")
             for name in ("report.html", "config.yaml", "metrics.json", "grid.csv"):
@@ -72,32 +67,11 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
             mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
             model = _log_model(run, folder)
             mlflow.log_metrics(_numbers(run), model_id=model.model_id)
-            client = mlflow.MlflowClient()
-            client.set_registered_model_alias(run.config.registered_model, "challenger", model.registered_model_version)
-            return Logged(active.info.run_id, experiment, run.config.registered_model, str(model.registered_model_version))
+            version_number = _register(run.config.registered_model, model, active.info.run_id)
+            return Logged(active.info.run_id, experiment, run.config.registered_model, version_number)
     except mlflow.exceptions.MlflowException as error:
         store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE).split("@")[-1]
         raise InputError(f"MLflow at {store} did not take the run ({str(error)[:200]}); the run itself is complete in {folder}") from error
-
-
-def serve_ui(port: int) -> int:
-    """Run the MLflow UI on the same store, on this machine only, until interrupted; leave no process behind."""
-    import signal
-
-    with _prepared_store():
-        store = os.environ["MLFLOW_TRACKING_URI"]
-    hosts = f"localhost:{port},127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
-               "--allowed-hosts", hosts, "--workers", "1", "--default-artifact-root", DEFAULT_ARTIFACTS]  # fmt: skip
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 (our own interpreter)
-
-    def stop(signum: int, frame: object) -> None:
-        os.killpg(server.pid, signal.SIGTERM)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
-    return server.wait()
 
 
 def _log_model(run: Run, folder: Path) -> Any:
@@ -117,9 +91,30 @@ def _log_model(run: Run, folder: Path) -> Any:
         signature=ModelSignature(inputs=inputs, outputs=_output_schema(run.scores), params=params),
         input_example=_synthetic_log(bool(amount)),
         pip_requirements=[f"{name}=={version(name)}" for name in _SERVING],
-        registered_model_name=run.config.registered_model,
-        await_registration_for=30,
     )
+
+
+def _register(name: str, model: Any, run_id: str) -> str:
+    """Add the model as the newest version and point `challenger` at it, last: the alias never names half a model."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    try:
+        client.create_registered_model(name)
+    except mlflow.exceptions.MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    added = client.create_model_version(name, source=model.model_uri, run_id=run_id, model_id=model.model_id)
+    client.set_registered_model_alias(name, "challenger", added.version)
+    return str(added.version)
+
+
+def _dataset(run: Run) -> Any:
+    """The log by name and fingerprint only: no profile, no rows, no path."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    return MetaDataset(CodeDatasetSource(tags={}), name=run.config.data.source, digest=run.fingerprint)
 
 
 def _output_schema(scores: pd.DataFrame) -> Any:
@@ -160,13 +155,13 @@ def _tags(run: Run, folder: Path) -> dict[str, str]:
 
 
 def _headline(run: Run) -> str:
-    """What the run's page shows first: which run this is and how good."""
+    """What the run's page shows first: which run this is and how good, the figures before any table."""
     metrics, windows = run.judgement.metrics(), run.windows
-    rows = [f"| {label} | {format(metrics[key], form)} |" for label, key, form in _HEADLINES if key in metrics]
+    figures = ", ".join(f"{label} {format(metrics[key], form)}" for label, key, form in _HEADLINES if key in metrics)
     return "\n".join([
-        f"**{run.config.name}**: {run.log.n_customers:,} customers, judged on {windows.calibration_end} to {windows.holdout_end} "
-        f"({windows.horizon_days} days), scored as of {windows.score_as_of}.",
-        "", "| On the holdout | |", "|---|---|", *rows, "", *[f"- {sentence}" for sentence in run.judgement.sentences()],
+        f"**{run.config.name}**, holdout {windows.calibration_end} to {windows.holdout_end} ({windows.horizon_days} days): {figures}.",
+        "", f"{run.log.n_customers:,} customers, scored as of {windows.score_as_of}.",
+        "", *[f"- {sentence}" for sentence in run.judgement.sentences()],
     ])  # fmt: skip
 
 
@@ -211,31 +206,3 @@ def _experiment(name: str) -> str:
         return str(found.experiment_id)
     local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite")
     return str(mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None))
-
-
-@contextmanager
-def _prepared_store() -> Iterator[None]:
-    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it."""
-    import mlflow
-
-    os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_STORE)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_LOG_UV_FILES", "false")
-    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
-    uri = os.environ["MLFLOW_TRACKING_URI"]
-    mlflow.set_tracking_uri(uri)
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    with Path(uri.removeprefix("sqlite:///") + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        mlflow.search_experiments(max_results=1)
-        yield
-
-
-def _quiet() -> None:
-    """Keep MLflow's and its database migrations' progress off the terminal; errors still come through."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -42,16 +42,19 @@ def reliability(curve: pd.DataFrame, risk: pd.Series, base_rate: float, horizon_
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         above.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--", label="perfect")
         above.axhline(base_rate, color=RIVAL, linewidth=1.2, linestyle=":")
-        above.annotate(f"all customers: {percent(base_rate)}", (0, base_rate), (2, 4), textcoords="offset points", va="bottom")
+        text = f"all customers: {percent(base_rate)}"
+        above.annotate(text, (0, base_rate), (2, 4), textcoords="offset points", va="bottom")
         error = np.clip([curve["realised"] - curve["low"], curve["high"] - curve["realised"]], 0, None)
-        above.errorbar(curve["predicted"], curve["realised"], error, fmt="o-", color=MODEL, markersize=4.5, capsize=2.5,
-                       linewidth=1.2, label=f"this run, {len(curve)} groups of about {curve['customers'].median():,.0f} "
-                       "customers, 95 % intervals")  # fmt: skip
+        label = f"this run, {len(curve)} groups of about {curve['customers'].median():,.0f} customers, 95 % intervals"
+        dots = {"fmt": "o-", "color": MODEL, "markersize": 4.5, "capsize": 2.5, "linewidth": 1.2}
+        above.errorbar(curve["predicted"], curve["realised"], error, label=label, **dots)
         above.set(ylim=(0, 1.02), xlim=(0, 1), ylabel="share that bought nothing\nin the holdout")
         above.legend(loc="lower right")
         below.hist(risk, bins=np.linspace(0, 1, 41).tolist(), color=MODEL, edgecolor="white", linewidth=0.5)
         below.set(xlabel=f"predicted probability of no purchase in {horizon_days} days", ylabel="customers")
-        percents(above), percents(below, "x"), thousands(below)
+        percents(above)
+        percents(below, "x")
+        thousands(below)
     return figure
 
 
@@ -73,11 +76,15 @@ def gain(curve: pd.DataFrame, best: pd.DataFrame, table: pd.DataFrame, unit: Uni
         left.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":", label="at random")
         tenth = float(np.interp(0.1, curve["customers"], curve["total"]))
         left.plot([0.1], [tenth], "o", color=MODEL, markersize=5)
-        left.annotate(f"best tenth: {percent(tenth)}", (0.1, tenth), (9, -11), textcoords="offset points", backgroundcolor="white")
-        left.set(xlabel="share of customers, best forecast first", ylabel=f"share of the holdout's {unit.noun}", xlim=(0, 1))
+        text = f"best tenth: {percent(tenth)}"
+        left.annotate(text, (0.1, tenth), (9, -11), textcoords="offset points", backgroundcolor="white")
+        left.set(
+            xlabel="share of customers, best forecast first", ylabel=f"share of the holdout's {unit.noun}", xlim=(0, 1)
+        )
         left.set_ylim(min(0.0, float(curve["total"].min())), max(1.02, float(best["total"].max()) + 0.02))
         left.legend(loc="lower right")
-        percents(left), percents(left, "x")
+        percents(left)
+        percents(left, "x")
         _decile_bars(right, table, unit, horizon_days)
     return figure
 

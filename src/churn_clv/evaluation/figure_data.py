@@ -46,7 +46,13 @@ def calibration_curve(churned: pd.Series, risk: pd.Series, bins: int = 10) -> pd
     groups = pairs.groupby(np.searchsorted(edges, risk, side="right"))
     realised, customers = groups["churned"].mean(), groups.size()
     low, high = wilson(realised, customers)
-    columns = {"predicted": groups["risk"].mean(), "realised": realised, "low": low, "high": high, "customers": customers}
+    columns = {
+        "predicted": groups["risk"].mean(),
+        "realised": realised,
+        "low": low,
+        "high": high,
+        "customers": customers,
+    }
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
@@ -139,7 +145,9 @@ def repeat_counts(frequency: pd.Series, age: pd.Series, model: PurchaseModel, to
 
 
 def means_by_frequency(frequency: pd.Series, actual: pd.Series, forecasts: pd.DataFrame, top: int = 7) -> pd.DataFrame:
-    """Average holdout purchases, actual and by each forecast, over customers of equal frequency (`top` and more in one).
+    """Average holdout purchases, actual and by each forecast, over customers of equal frequency.
+
+    Those with a frequency of `top` and more are one group.
 
     Returns
     -------

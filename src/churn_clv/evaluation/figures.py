@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures, purchase_figures
-from churn_clv.evaluation.figure_style import style
 from churn_clv.evaluation.labels import Unit, model
 
 if TYPE_CHECKING:
@@ -44,16 +42,6 @@ def not_drawn(run: Run) -> dict[str, str]:
             "feature has a share: the risk is the purchase model's own."
         )
     return reasons
-
-
-def write_figures(figures: Mapping[str, Figure], folder: Path, dpi: int = 130) -> list[Path]:
-    """Write each figure as `<name>.png` into a folder, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.png" for name in figures]
-    with style():
-        for path, figure in zip(paths, figures.values(), strict=True):
-            figure.savefig(path, dpi=dpi, metadata={"Software": None})
-    return paths
 
 
 def unit_of(run: Run) -> Unit:
@@ -114,7 +102,10 @@ def _frequency_recency(run: Run) -> Figure:
     age = float(np.round(run.scores["T"].median()))
     highest = int(np.clip(run.scores["frequency"].quantile(0.99), 5, 40))
     states = figure_data.frequency_recency_states(age, highest)
-    answers = {"expected_purchases": purchases.expected_purchases(states, horizon), "p_alive": purchases.probability_alive(states)}
+    answers = {
+        "expected_purchases": purchases.expected_purchases(states, horizon),
+        "p_alive": purchases.probability_alive(states),
+    }
     return purchase_figures.frequency_recency(states.assign(**answers), horizon, model(purchases))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Lines = Callable[[pd.Series], list[str]]
+
 
 def judged_grid(table: pd.DataFrame, grid: Grid, unit: Unit, horizon_days: int) -> Figure:
     """Draw what the members of each cell really did in the holdout.
@@ -24,6 +28,7 @@ def judged_grid(table: pd.DataFrame, grid: Grid, unit: Unit, horizon_days: int) 
     table
         From `cell_table` with outcomes.
     """
+
     def lines(cell: pd.Series) -> list[str]:
         low, high = 100 * cell["realised_churn_low"], 100 * cell["realised_churn_high"]
         return [
@@ -76,12 +81,12 @@ def production_grid(table: pd.DataFrame, judged: pd.DataFrame, grid: Grid, unit:
 
 
 def _grid_figure(
-    table: pd.DataFrame, grid: Grid, shade: pd.Series, lines: object, title: str, cell_height: float
+    table: pd.DataFrame, grid: Grid, shade: pd.Series, lines: Lines, title: str, cell_height: float
 ) -> Figure:
     """Draw a heatmap of shares, value tiers rising upwards and risk tiers to the right."""
     risks, values = grid.risk_tiers, grid.value_tiers
     with style():
-        figure = sheet(title, cell_height * len(values) + 1.7, max(1.85 * len(risks) + 1.75, 5.2))
+        figure = sheet(title, cell_height * len(values) + 1.7, max(1.95 * len(risks) + 1.75, 5.2))
         axes = figure.add_subplot()
         shares = shade.unstack("risk_tier").reindex(index=values, columns=risks).to_numpy(float)
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
@@ -92,13 +97,13 @@ def _grid_figure(
         for (risk, value), cell in table.iterrows():
             _write_cell(axes, risks.index(risk), values.index(value), cell, lines, image)
         bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         percents(bar.ax)
         bar.ax.grid(False)
     return figure
 
 
-def _write_cell(axes: Axes, x: int, y: int, cell: pd.Series, lines: object, image: object) -> None:
+def _write_cell(axes: Axes, x: int, y: int, cell: pd.Series, lines: Lines, image: Any) -> None:
     from matplotlib.patches import Rectangle
 
     name = plain(str(cell["segment"]))
@@ -107,8 +112,8 @@ def _write_cell(axes: Axes, x: int, y: int, cell: pd.Series, lines: object, imag
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="white", hatch="//"))
         axes.text(x, y, f"{name}\nno customers", ha="center", va="center", fontsize=9)
         return
-    shade = image.cmap(image.norm(image.get_array()[y, x]))  # type: ignore[attr-defined]
-    rows = [plain(line) for line in lines(cell)]  # type: ignore[operator]
+    shade = image.cmap(image.norm(image.get_array()[y, x]))
+    rows = [plain(line) for line in lines(cell)]
     ink = ink_on(shade)
     # One bold line above, the others below: positions in points, so that they hold at any cell size.
     pitch = 12.5
@@ -133,6 +138,6 @@ def _tier_labels(tiers: list[str], cuts: list[str]) -> list[str]:
     """Name each tier with its bounds."""
     if not cuts:
         return tiers
-    inner = [f"{low} to {high}" for low, high in zip(cuts, cuts[1:], strict=False)]
+    inner = [f"{low} to {high}" for low, high in pairwise(cuts)]
     bounds = [f"under {cuts[0]}", *inner, f"{cuts[-1]} and more"]
     return [f"{tier}\n{bound}" for tier, bound in zip(tiers, bounds, strict=True)]

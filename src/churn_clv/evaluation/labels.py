@@ -83,8 +83,8 @@ def rounded(value: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> rounded(1234567), rounded(0.01234), rounded(12.0), rounded(float("nan"))
-    ('1,230,000', '0.0123', '12', '–')
+    >>> rounded(1234567), rounded(0.01234), rounded(12.0)
+    ('1,230,000', '0.0123', '12')
     """
     if not np.isfinite(value):
         return "–"  # noqa: RUF001 (typography)
@@ -105,7 +105,7 @@ def percent(share: float, decimals: int = 0) -> str:
     """
     if not np.isfinite(share):
         return "–"  # noqa: RUF001 (typography)
-    smallest = 10.0 ** -decimals
+    smallest = 10.0**-decimals
     return f"under {smallest:g} %" if 0 < 100 * share < smallest / 2 else f"{100 * share:.{decimals}f} %"
 
 

@@ -27,10 +27,13 @@ def tracking(weeks: pd.DataFrame, calibration_end: date, customers: int, model_n
     with style():
         figure = sheet(f"Repeat purchases of the {customers:,} customers known on {day(calibration_end)}", 5.4)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.4, 1])
-        for axes, suffix, label in ((above, "_total", "repeat purchases\nsince the start"), (below, "", "repeat purchases\na week")):
+        panels = ((above, "_total", "repeat purchases\nsince the start"), (below, "", "repeat purchases\na week"))
+        for axes, suffix, label in panels:
             axes.plot(weeks.index, weeks[f"actual{suffix}"], color=ACTUAL, linewidth=1.4, label="actual")
-            axes.plot(weeks.index, weeks[f"expected{suffix}"], color=MODEL, linestyle="--", label=f"expected by {model_name}")
-            axes.axvline(np.datetime64(calibration_end), color=QUIET, linewidth=1)
+            axes.plot(
+                weeks.index, weeks[f"expected{suffix}"], color=MODEL, linestyle="--", label=f"expected by {model_name}"
+            )
+            axes.axvline(_x(calibration_end), color=QUIET, linewidth=1)
             axes.set(ylabel=label, ylim=(0, None))
             thousands(axes)
         _name_sides(above, calibration_end)
@@ -53,7 +56,15 @@ def frequency_fit(counts: pd.DataFrame, model_name: str) -> Figure:
         axes = figure.add_subplot()
         x, wide = np.arange(len(counts)), 0.4
         axes.bar(x - wide / 2, counts["actual"], wide, color=ACTUAL, label="actual")
-        axes.bar(x + wide / 2, counts["expected"], wide, color="#9ecae1", edgecolor=MODEL, linewidth=0.6, label=f"{model_name}, fitted")
+        axes.bar(
+            x + wide / 2,
+            counts["expected"],
+            wide,
+            color="#9ecae1",
+            edgecolor=MODEL,
+            linewidth=0.6,
+            label=f"{model_name}, fitted",
+        )
         rows = zip(_count_labels(counts.index), counts["actual"], counts["expected"], strict=True)
         axes.set_xticks(x, [f"{name}\n{actual:,.0f}\n{expected:,.0f}" for name, actual, expected in rows])
         axes.set_xlabel(f"repeat purchases in the calibration period; beneath: customers, actual and by {model_name}")
@@ -112,7 +123,9 @@ def frequency_recency(states: pd.DataFrame, horizon_days: int, model_name: str) 
         for axes, (column, label) in zip(panels, named, strict=True):
             table = states.pivot(index="recency", columns="frequency", values=column)
             top = 1.0 if column == "p_alive" else float(np.nanmax(table.to_numpy()))
-            mesh = axes.pcolormesh(table.columns, table.index, table, cmap=HEAT, vmin=0, vmax=top, shading="nearest", rasterized=True)
+            mesh = axes.pcolormesh(
+                table.columns, table.index, table, cmap=HEAT, vmin=0, vmax=top, shading="nearest", rasterized=True
+            )
             bar = figure.colorbar(mesh, ax=axes, location="top", aspect=30)
             bar.set_label(label)
             bar.ax.grid(False)
@@ -140,9 +153,11 @@ def purchase_timing(sample: pd.DataFrame, calibration_end: date) -> Figure:
         first, later = sample[sample["first"]], sample[~sample["first"]]
         spans = sample.groupby("row")["day"].agg(["min", "max"])
         axes.hlines(spans.index, spans["min"], spans["max"], color="#d0d0d0", linewidth=0.8)
-        axes.plot(first["day"], first["row"], "o", markerfacecolor="white", color=RIVAL, markersize=4, label="first purchase")
+        axes.plot(
+            first["day"], first["row"], "o", markerfacecolor="white", color=RIVAL, markersize=4, label="first purchase"
+        )
         axes.plot(later["day"], later["row"], "o", color=MODEL, markersize=3, label="repeat purchase")
-        axes.axvline(np.datetime64(calibration_end), color=QUIET, linewidth=1)
+        axes.axvline(_x(calibration_end), color=QUIET, linewidth=1)
         axes.set_ylim(-1.5, lines + 0.5)
         axes.set_yticks([])
         axes.set(ylabel="one line a customer, by first purchase", xlabel="date")
@@ -155,10 +170,19 @@ def purchase_timing(sample: pd.DataFrame, calibration_end: date) -> Figure:
 
 def _name_sides(axes: Axes, calibration_end: date) -> None:
     """Say on top of the axes which side of the line was known and which was not."""
-    at = (np.datetime64(calibration_end), 1.0)
-    where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "bottom", "color": "#444444"}
-    axes.annotate("← known", at, (-5, 2), ha="right", **where)
-    axes.annotate("holdout →", at, (5, 2), ha="left", **where)
+    at = (_x(calibration_end), 1.0)
+    for text, shift, side in (("← known", -5, "right"), ("holdout →", 5, "left")):
+        axes.annotate(
+            text, at, (shift, 2), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="bottom",
+            color="#444444",
+        )  # fmt: skip
+
+
+def _x(when: date) -> float:
+    """Return where a date stands on an axis of dates."""
+    from matplotlib.dates import date2num
+
+    return float(date2num(when))
 
 
 def _dates(axes: Axes) -> None:
@@ -166,7 +190,9 @@ def _dates(axes: Axes) -> None:
 
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False, formats=_FORMATS, zero_formats=_ZERO))
+    axes.xaxis.set_major_formatter(
+        ConciseDateFormatter(locator, show_offset=False, formats=_FORMATS, zero_formats=_ZERO)
+    )
 
 
 _FORMATS = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S"]

@@ -11,7 +11,7 @@ from churn_clv.models.maximum_likelihood import Array, Minimum, Objective, best_
 
 Likelihood = Callable[[Array], tuple[float, Array, Array]]
 
-FEW_CUSTOMERS = 400
+FEW_CUSTOMERS = 500
 SMALL_CURVATURE = 1e-5
 FLAT_CURVATURE = 1e-9
 

@@ -24,7 +24,8 @@ COORDINATES = Coordinates(
     log_jacobian=starts.log_jacobian,
     lower=starts.LOWER,
     upper=starts.UPPER,
-    ordinary=(np.array([np.log(0.02), -np.inf, np.log(0.01), np.log(0.1)]), np.log([20.0, np.inf, 9.0, 50.0])),
+    # beyond these the likelihood often has more than one maximum: r, mean dropout .05 to .9, a + b
+    ordinary=(np.array([np.log(0.03), -np.inf, np.log(0.05), np.log(0.5)]), np.log([10.0, np.inf, 9.0, 30.0])),
     centre=np.array([np.log(0.6), np.nan, np.log(0.25), np.log(3.0)]),
 )
 

@@ -1,0 +1,226 @@
+"""A run as one self-contained HTML page: the answer first, then how good it is, the data, the details."""
+
+from __future__ import annotations
+
+import base64
+import io
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from churn_clv.config import Config
+from churn_clv.delivery import report_sentences as sentences
+from churn_clv.delivery import report_tables as tables
+from churn_clv.delivery.figure_words import words_of
+from churn_clv.delivery.report_words import CAUTION, GLOSSARY, PLACEMENTS, TASKS
+from churn_clv.evaluation.figure_style import style
+from churn_clv.evaluation.figures import not_drawn, unit_of
+from churn_clv.evaluation.labels import Unit, day, model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from churn_clv.train import Run
+
+SECTIONS = {
+    "answer": ["grid_production", "grid_judged"],
+    "quality": ["reliability", "gain", "holdout_by_frequency", "tracking"],
+    "data": ["purchase_timing"],
+    "details": ["frequency_fit", "frequency_recency", "importances"],
+}
+LIBRARIES = [
+    "churn-clv",
+    "duckdb",
+    "lifetimes",
+    "lightgbm",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+    "scipy",
+]
+
+
+class Picture(NamedTuple):
+    """A figure inside the page: a data address, its size in pixels, caption and alternative text."""
+
+    source: str
+    width: int
+    height: int
+    caption: str
+    alternative: str
+
+
+def render_report(run: Run, figures: Mapping[str, Figure], *, generated_at: datetime, run_name: str) -> str:
+    """Write a run as one HTML page that needs no network and holds no customer ids.
+
+    Parameters
+    ----------
+    run
+        From `train`.
+    figures
+        Name -> figure, from `figures_of`.
+    generated_at, run_name
+        Shown on the page.
+    """
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    room = files("churn_clv.delivery")
+    sources = {name: room.joinpath(name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css")}
+    environment = Environment(
+        loader=DictLoader(sources),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_unbroken,
+    )
+    unit = unit_of(run)
+    page = _contents(run, unit) | {
+        "run_name": run_name,
+        "generated_at": f"{day(generated_at)}, {generated_at:%H:%M %Z}".strip(),
+        "pictures": _pictures(run, figures),
+    }
+    return environment.get_template("report.html.j2").render(page)
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path, dpi: int = 130) -> list[Path]:
+    """Write each figure as `<name>.png` into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png" for name in figures]
+    with style():
+        for path, figure in zip(paths, figures.values(), strict=True):
+            figure.savefig(path, dpi=dpi, metadata={"Software": None})
+    return paths
+
+
+def _contents(run: Run, unit: Unit) -> dict[str, Any]:
+    judgement = run.judgement
+    verdicts = judgement.sentences()
+    return {
+        "unit": unit,
+        "unit_note": _unit_note(unit),
+        "headline": sentences.headline(run, unit),
+        "answer": sentences.answer(run, unit),
+        "to_do": sentences.to_do(run),
+        "caution": CAUTION,
+        "placements": PLACEMENTS,
+        "production_table": tables.production_table(run, unit),
+        "production_note": sentences.small_cells(run.production_grid),
+        "judged_table": tables.judged_table(run, unit),
+        "judged_note": " ".join([sentences.order_of_cells(run, unit), sentences.small_cells(run.judged_grid)]).strip(),
+        "verdicts": verdicts,
+        "losses": sentences.against_rivals(run),
+        "doubts": sentences.doubts(run),
+        "judged_customers": judgement.customers,
+        "churn_rate": judgement.churn_rate,
+        "comparisons": [tables.comparison_table(t, TASKS[t], table, unit) for t, table in judgement.tables().items()],
+        "notes": [note for note in run.notes if note not in verdicts],
+        "details": _details(run),
+        "log": run.log,
+        "windows": run.windows,
+        "day": day,
+        "cleaning": tables.cleaning_table(run),
+        "timeline": tables.timeline(run.windows, run.models.settings.horizon_days),
+        "glossary": GLOSSARY,
+    }
+
+
+def _unbroken(value: Any) -> Any:
+    """Keep a percent sign on the line of its number."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
+
+
+def _details(run: Run) -> dict[str, Any]:
+    from markupsafe import escape
+
+    return {
+        "parameters": tables.parameter_tables(run),
+        "features": tables.feature_table(run),
+        "churn": [_churn_words("Judged", run.judged_models.churn), _churn_words("Production", run.models.churn)],
+        "missing": list(not_drawn(run).values()),
+        "config": escape(_shown_config(run.config)),
+        "versions": _versions(),
+        "seconds": [(stage, f"{seconds:.1f} s") for stage, seconds in run.seconds.items()],
+        "purchase_model": model(run.models.purchases),
+        "cuts": run.models.grid,
+    }
+
+
+def _churn_words(name: str, churn: Any) -> str:
+    losses = churn.cross_validation_
+    trees = f"{churn.rounds_} trees" if churn.rounds_ else "no trees, so its risk is the purchase model's own"
+    chosen = f", {losses['chosen']:.4f} with the number of trees chosen" if "chosen" in losses else ""
+    note = f" Note: {churn.note_}." if churn.note_ else ""
+    return (
+        f"{name}: {trees}. Log loss on past labels: {losses['offset']:.4f} for the purchase model's forecast "
+        f"alone{chosen} "
+        f"(cross-validated over customers).{note}"
+    )
+
+
+def _unit_note(unit: Unit) -> str:
+    if not unit.has_amount:
+        return "The log has no amounts: value is counted in purchases everywhere, one purchase day being worth 1."
+    if not unit.currency:
+        return "No currency was named: money is in the unit of the log's amounts."
+    return ""
+
+
+def _shown_config(config: Config) -> str:
+    """Return the resolved config without the customer ids that a drop_rows rule may name."""
+    content = config.model_dump()
+    secret = config.data.columns.customer_id
+    content["data"]["drop_rows"] = [
+        {name: [f"{len(values)} values, not shown"] if name == secret else values for name, values in rule.items()}
+        for rule in content["data"]["drop_rows"]
+    ]
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = [("Python", platform.python_version())]
+    for library in LIBRARIES:
+        try:
+            found.append((library, version(library)))
+        except PackageNotFoundError:
+            found.append((library, "not installed as a package"))
+    return found
+
+
+def _pictures(run: Run, figures: Mapping[str, Figure]) -> dict[str, list[Picture]]:
+    """Group the figures by section; one of an unknown name stands with the details."""
+    known = [name for names in SECTIONS.values() for name in names]
+    sections = SECTIONS | {"details": [*SECTIONS["details"], *(name for name in figures if name not in known)]}
+    return {
+        section: [_picture(figures[name], *words_of(name, run)) for name in names if name in figures]
+        for section, names in sections.items()
+    }
+
+
+def _picture(figure: Figure, caption: str, alternative: str) -> Picture:
+    """Embed a figure as SVG or PNG, whichever takes less room."""
+    with style():
+        made = {
+            "svg+xml": _saved(
+                figure, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+            ),
+            "png": _saved(figure, format="png", dpi=130, metadata={"Software": None}),
+        }
+    kind = min(made, key=lambda k: len(made[k]))
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    source = f"data:image/{kind};base64,{base64.b64encode(made[kind]).decode('ascii')}"
+    return Picture(source, width, height, caption, alternative)
+
+
+def _saved(figure: Figure, **settings: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, **settings)
+    return buffer.getvalue()

@@ -1,0 +1,156 @@
+"""What a run means, in sentences: the answer, the verdict, the doubts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from churn_clv.delivery.report_tables import shown, verdict
+from churn_clv.delivery.report_words import FEW_CUSTOMERS, METRICS, TARGETS, TASKS, MetricWords
+from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
+from churn_clv.evaluation.labels import Unit, day, percent, rounded
+
+if TYPE_CHECKING:
+    from churn_clv.train import Run
+
+
+def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
+    """Return the four figures of the answer as (figure, what it is)."""
+    scores, settings, value = run.scores, run.models.settings, run.config.value
+    silent = scores["churn_probability"].sum()
+    clv = f"{unit.noun} over {value.clv_horizon}, discounted at {100 * value.annual_discount_rate:g} % a year (CLV)"
+    return [
+        (f"{len(scores):,}", f"customers who had bought by {day(run.windows.score_as_of)}"),
+        (unit.amount(scores["expected_spend"].sum()), f"expected {unit.noun} in the next {settings.horizon_days} days"),
+        (unit.amount(scores["clv"].sum()), f"expected {clv}"),
+        (f"{rounded(silent)} ({percent(silent / len(scores))})",
+         f"customers expected to buy nothing in the next {settings.horizon_days} days"),
+    ]  # fmt: skip
+
+
+def answer(run: Run, unit: Unit) -> list[str]:
+    """Say how far the totals can be trusted and where the value lies."""
+    grid = run.production_grid
+    lines = [_trust(run, unit)]
+    total, at_risk = grid["expected_spend"].sum(), grid["value_at_risk"].sum()
+    if total > 0:
+        best = grid.loc[grid["expected_spend"].idxmax()]
+        lines.append(
+            f"Most of the expected {unit.noun} lies in {_cell(best)}: {percent(best['share'])} of the customers, "
+            f"{percent(best['expected_spend'] / total)} of the {unit.noun}."
+        )
+    if at_risk > 0:
+        worst = grid.loc[grid["value_at_risk"].idxmax()]
+        lines.append(
+            f"The largest value at risk, {unit.amount(worst['value_at_risk'])}, lies in {_cell(worst)}. Value "
+            "at risk is an "
+            "upper bound of what inactivity costs, not what a campaign can win back."
+        )
+    return [line for line in lines if line]
+
+
+def to_do(run: Run, cells: int = 3) -> list[str]:
+    """Name the plans of the cells where most is at play: expected spend and value at risk together."""
+    grid = run.production_grid
+    at_play = (grid["expected_spend"] + grid["value_at_risk"])[grid["customers"] > 0].nlargest(cells)
+    return [
+        f"{_cell(grid.loc[key])}, {grid.loc[key]['customers']:,} customers. {grid.loc[key]['action']}."
+        for key in at_play.index
+    ]
+
+
+def order_of_cells(run: Run, unit: Unit) -> str:
+    """Say whether the judged cells came out in the order that their names promise."""
+    grid = run.judged_models.grid
+    churn = (
+        run.judged_grid["realised_churn"].unstack("risk_tier").reindex(index=grid.value_tiers, columns=grid.risk_tiers)
+    )
+    spend = (
+        run.judged_grid["realised_spend"].unstack("value_tier").reindex(index=grid.risk_tiers, columns=grid.value_tiers)
+    )
+    broken = [f"value {tier}" for tier, row in churn.iterrows() if not _rises(row)]
+    unordered = [f"risk {tier}" for tier, row in spend.iterrows() if not _rises(row)]
+    first = "in every value tier" if not broken else f"except in {', '.join(broken)}"
+    second = "in every risk tier" if not unordered else f"except in {', '.join(unordered)}"
+    return (
+        f"Realised churn rises along the risk axis {first}; realised {unit.noun} rises along the value axis {second}"
+        f"{'' if not broken + unordered else ' (where intervals overlap, chance alone may do that)'}."
+    )
+
+
+def small_cells(table: pd.DataFrame) -> str:
+    """Warn of cells that are too small to read anything from."""
+    few = table[(table["customers"] > 0) & (table["customers"] < FEW_CUSTOMERS)]
+    if few.empty:
+        return ""
+    return f"Fewer than {FEW_CUSTOMERS} customers, too few to read anything from: {', '.join(few['segment'])}."
+
+
+def against_rivals(run: Run) -> list[str]:
+    """Name every metric on which a rival is better than the run, beyond the error of the difference or nearer "
+    "its target."""
+    lines = []
+    for task, table in run.judgement.tables().items():
+        for (metric, rival), row in table.iterrows():
+            if rival != RUN and "rival" in verdict(metric, row):
+                lines.append(_loss(task, metric, str(rival), row))
+    return lines
+
+
+def doubts(run: Run) -> list[str]:
+    """Say whether the churn probabilities are off by more than chance."""
+    judgement = run.judgement
+    error = float(judgement.churn.loc[("calibration_error", RUN), "value"])
+    real = error > judgement.calibration_noise
+    conclusion = "so part of it is real" if real else "so chance alone explains it"
+    return [
+        f"The calibration error of the churn probabilities is {error:.3f}; perfect probabilities would stay under "
+        f"{judgement.calibration_noise:.3f} in 95 of 100 samples of {judgement.customers:,} customers, {conclusion}."
+    ]
+
+
+def _trust(run: Run, unit: Unit) -> str:
+    row = run.judgement.value.loc[("bias", RUN)]
+    if not np.isfinite(row["value"]):
+        return ""
+    kind = "too much" if row["value"] > 0 else "too little"
+    return (
+        f"How far to trust the totals: on the holdout (after {day(run.windows.calibration_end)}, to "
+        f"{day(run.windows.holdout_end)}) "
+        f"the same method promised {percent(abs(row['value']), 1)} {kind} {unit.noun} in total (standard error "
+        f"{percent(row['standard_error'], 1)}). The figures above are not corrected for that; they know "
+        "no growth, season or campaign, and no new customers."
+    )
+
+
+def _loss(task: str, metric: str, rival: str, row: pd.Series) -> str:
+    words = METRICS.get((task, metric), MetricWords(metric, ""))
+    own, other = row["value"] + row["difference"], row["value"]
+    name = NAMES.get(rival, rival)
+    if metric in TARGETS:
+        values = f"{shown(metric, other)} against {shown(metric, own)} for this run"
+        return f"{TASKS[task]}, {_low(words.name)}: {name} is nearer the target ({values})."
+    difference, low, high = (shown(metric, row[c], "+") for c in ("difference", "difference_low", "difference_high"))
+    better = "lower" if DIRECTION[metric] < 0 else "higher"
+    return (
+        f"{TASKS[task]}, {_low(words.name)}: {name} is better, with {shown(metric, other)} against "
+        f"{shown(metric, own)} ({better} is "
+        f"better; difference {difference}, 95 % interval {low} to {high})."
+    )
+
+
+def _low(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _rises(row: pd.Series) -> bool:
+    known = row.dropna()
+    return bool(known.is_monotonic_increasing)
+
+
+def _cell(cell: pd.Series) -> str:
+    risk, value = cell.name
+    tiers = f"value {value}, risk {risk}"
+    return tiers if cell["segment"] == tiers else f"{cell['segment']} ({tiers})"

@@ -1,0 +1,55 @@
+"""A score file laid out as one page: totals, the grid, and what is to be done with each cell."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from churn_clv.delivery.atomic import whole_file
+from churn_clv.delivery.tables import read_table
+from churn_clv.errors import InputError
+
+NEEDED = ["value_tier", "risk_tier", "segment", "action", "expected_spend", "value_at_risk", "clv", "churn_probability",
+          "as_of", "horizon_days"]  # fmt: skip
+_TIERS = ["all", "low", "mid", "high"]
+
+
+def write_score_page(scores: Path, out: Path | None) -> Path:
+    """Write the page of a score file, CSV or Parquet, and return its path (by default beside the scores).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or no score file.
+    """
+    frame = read_table(scores)
+    missing = [name for name in NEEDED if name not in frame.columns]
+    if missing:
+        raise InputError(f"{scores}: not a score file: the columns {missing} are missing")
+    if frame.empty:
+        raise InputError(f"{scores}: holds no customer")
+    path = out or scores.with_suffix(".html")
+    page = render_score_page(frame, scores.name)
+    whole_file(path, lambda partial: partial.write_text(page, encoding="utf-8"))
+    return path
+
+
+def render_score_page(scores: pd.DataFrame, name: str) -> str:
+    """Return the page as HTML; no customer id is on it."""
+    import jinja2
+
+    source = files("churn_clv.delivery").joinpath("score_page.html.j2").read_text(encoding="utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    cells = scores.groupby(["value_tier", "risk_tier", "segment", "action"], as_index=False).agg(
+        customers=("clv", "size"), expected_spend=("expected_spend", "sum"), value_at_risk=("value_at_risk", "sum"),
+        clv=("clv", "sum"), churn_probability=("churn_probability", "mean"),
+    )  # fmt: skip
+    ordered = sorted(cells.to_dict("records"), key=lambda c: (_rank(c["risk_tier"]), _rank(c["value_tier"])))
+    return template.render(name=name, scores=scores, cells=ordered, as_of=scores["as_of"].iloc[0], horizon=scores["horizon_days"].iloc[0])
+
+
+def _rank(tier: str) -> int:
+    """The place of a tier in its order, whether named or numbered ("2 of 5")."""
+    return _TIERS.index(tier) if tier in _TIERS else int(tier.split()[0])
