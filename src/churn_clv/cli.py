@@ -192,7 +192,7 @@ def experiment(
     asked = load_experiment(question)
     print(asked.question)
     runs = {name: _train_and_log(config, out, {"question": asked.question, "variant": name}) for name, config in asked.runs.items()}
-    _print_table(comparison(runs), "variant")
+    _print_table(comparison(runs), "metric")
 
 
 @app.command()

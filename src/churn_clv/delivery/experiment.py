@@ -40,8 +40,10 @@ def load_experiment(path: Path) -> Experiment:
     configs = {}
     for name, changes in content["runs"].items():
         patched = merged(base, changes or {})
+        # Siblings in one MLflow experiment, and versions of one registered model.
+        model = f"churn-clv-{patched['name']}"
+        patched["tracking"] = {"registered_model": model} | patched.get("tracking", {}) | {"experiment": path.stem}
         patched["name"] = f"{patched['name']}-{name}"
-        patched.setdefault("tracking", {})["experiment"] = path.stem
         configs[str(name)] = parse_config(patched, source=f"{path}: runs.{name}")
     return Experiment(str(content["question"]).strip(), configs)
 
@@ -62,10 +64,10 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def comparison(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Return one row a variant: metrics on the holdout with bootstrap standard errors, as text."""
+    """Return one row a metric, one column a variant: figures on the holdout with bootstrap standard errors, as text."""
     rows = {}
     for name, run in runs.items():
         tables = run.judgement.tables()
-        cells = {f"{task} {metric}": tables[task].loc[(metric, RUN)] for task, metric in SHOWN}
+        cells = {f"{task} {metric.replace('_', ' ')}": tables[task].loc[(metric, RUN)] for task, metric in SHOWN}
         rows[name] = {label: f"{cell['value']:.4f} ± {cell['standard_error']:.4f}" for label, cell in cells.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame(rows)

@@ -38,7 +38,7 @@ def answer(run: Run, unit: Unit) -> list[str]:
     if total > 0:
         best = grid.loc[grid["expected_spend"].idxmax()]
         lines.append(
-            f"Most of the expected {unit.noun} lies in {_cell(best)}: {percent(best['share'])} of the customers, "
+            f"The largest part of the expected {unit.noun} lies in {_cell(best)}: {percent(best['share'])} of the customers, "
             f"{percent(best['expected_spend'] / total)} of the {unit.noun}."
         )
     if at_risk > 0:
@@ -85,7 +85,7 @@ def small_cells(table: pd.DataFrame) -> str:
     few = table[(table["customers"] > 0) & (table["customers"] < FEW_CUSTOMERS)]
     if few.empty:
         return ""
-    return f"Fewer than {FEW_CUSTOMERS} customers, too few to read anything from: {', '.join(few['segment'])}."
+    return f"Fewer than {FEW_CUSTOMERS} customers, too few to read anything from: {'; '.join(few['segment'])}."
 
 
 def against_rivals(run: Run) -> list[str]:
@@ -115,7 +115,8 @@ def _trust(run: Run, unit: Unit) -> str:
     row = run.judgement.value.loc[("bias", RUN)]
     if not np.isfinite(row["value"]):
         return ""
-    kind = "too much" if row["value"] > 0 else "too little"
+    much, little = ("much", "little") if unit.has_amount else ("many", "few")
+    kind = f"too {much if row['value'] > 0 else little}"
     return (
         f"How far to trust the totals: on the holdout (after {day(run.windows.calibration_end)}, to "
         f"{day(run.windows.holdout_end)}) "

@@ -11,7 +11,7 @@ import pandas as pd
 from churn_clv.data.windows import Windows
 from churn_clv.delivery.report_words import METRICS, SHARES, TARGETS, MetricWords
 from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
-from churn_clv.evaluation.labels import Unit, day, estimate, feature, model, percent, rounded
+from churn_clv.evaluation.labels import Unit, day, estimate, feature, model, percent
 
 if TYPE_CHECKING:
     from churn_clv.models.fitted import FittedModel
@@ -258,7 +258,7 @@ def _amount(value: float, unit: Unit) -> Cell:
 
 
 def _range(low: float, high: float, suffix: str = "") -> Cell:
-    if not np.isfinite(low + high):
+    if not np.isfinite(low + high) or low >= high:
         return Cell("–")  # noqa: RUF001 (typography)
     inner = estimate((low + high) / 2, low, high).partition("(")[2].rstrip(")")
     return Cell(f"{inner}{suffix}", right=True)

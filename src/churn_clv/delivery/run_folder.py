@@ -19,6 +19,8 @@ from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
 from churn_clv.train import Run
 
+STAMP = "%Y%m%dT%H%M%SZ"
+
 
 def write_run(run: Run, root: Path, started: datetime) -> Path:
     """Write everything a run found into ``root/<config>/<time>/`` and return that folder.
@@ -131,7 +133,7 @@ def report_of(folder: Path) -> Path:
 
 
 def _free_name(parent: Path, started: datetime) -> Path:
-    stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = started.astimezone(UTC).strftime(STAMP)
     names = [stamp, *(f"{stamp}-{k}" for k in range(2, 100))]
     return next(parent / name for name in names if not (parent / name).exists())
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from churn_clv.delivery.run_folder import metrics_of, parameters_of
+from churn_clv.delivery.run_folder import STAMP, metrics_of, parameters_of
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet
 from churn_clv.errors import InputError
 from churn_clv.train import Run
@@ -23,7 +24,7 @@ _HEADLINES = (
     ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
     ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of spend", "value/normalised_gini", ".3f"),
     ("holdout spend in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
-    ("total spend, predicted over actual - 1", "value/bias", "+.1%"),
+    ("error of the predicted total spend", "value/bias", "+.1%"),
 )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
     try:
         with prepared_store():
             experiment = _experiment(run.config.tracking.experiment)
-        name = f"{run.config.name} {folder.name}"
+        name = f"{run.config.name} {datetime.strptime(folder.name[:16], STAMP):%Y-%m-%d %H:%M:%S}"
         with mlflow.start_run(experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})) as active:
             mlflow.log_input(_dataset(run), context="training")
             mlflow.log_params(_flat(run.config.model_dump(mode="json")))
@@ -146,7 +147,7 @@ def _tags(run: Run, folder: Path) -> dict[str, str]:
         "data": f"{run.log.n_customers:,} customers, {run.windows.first_day} to {run.log.last_day}",
         "data_fingerprint": run.fingerprint,
         "loses_to_baseline": "; ".join(losses) or "no",
-        "warnings": str(sum(1 for note in run.notes if "identified" in note or "boundary" in note)),
+        "diagnoses": " ".join(m.diagnosis_ for m in (run.models.purchases, run.models.spend) if m and m.diagnosis_) or "none",
         "run_folder": folder.name,
         "seeds": f"churn {run.config.churn.seed}, bootstrap {run.config.evaluation.seed}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),

@@ -122,6 +122,7 @@ def _decile_bars(axes: Axes, table: pd.DataFrame, unit: Unit, horizon_days: int)
         axes.annotate(f"{rounded(best['lift'], 2)} times the mean", (1, max(best["high"], best["expected"])), (2, 3),
                       textcoords="offset points", ha="left", va="bottom")  # fmt: skip
     axes.margins(y=0.14)
+    axes.set_ylim(bottom=min(0.0, float(table[["low", "actual", "expected"]].min().min())))
     axes.set_xticks(range(1, 11))
     axes.set_xlabel("tenth of customers, best forecast first")
     axes.set_ylabel(plain(f"mean {unit.noun} a customer,\n{unit.axis} in {horizon_days} days"))

@@ -40,7 +40,7 @@ def judged_grid(table: pd.DataFrame, grid: Grid, unit: Unit, horizon_days: int) 
     title = f"What customers did in the {horizon_days} days after they were placed"
     figure = _grid_figure(table, grid, table["realised_churn"], lines, title, 0.98)
     _label(figure.axes[0], unit, horizon_days)
-    figure.axes[1].set_ylabel("realised churn: bought nothing in the holdout")
+    figure.axes[1].set_ylabel("realised churn in the holdout")
     note = f"In each cell: customers (share of all), realised churn, mean {unit.noun} a customer in {unit.axis};\n"
     _foot(figure, note + "in brackets 95 % intervals.")
     return figure
@@ -71,7 +71,7 @@ def production_grid(table: pd.DataFrame, judged: pd.DataFrame, grid: Grid, unit:
     title = f"Today's customers: forecast for the next {horizon_days} days"
     figure = _grid_figure(table, grid, table["churn_probability"], lines, title, 1.3)
     _label(figure.axes[0], unit, horizon_days)
-    figure.axes[1].set_ylabel("predicted churn: probability of no purchase, mean")
+    figure.axes[1].set_ylabel("predicted churn, mean")
     note = (
         f"In each cell: customers (share of all), expected {unit.noun} and value at risk, totals in {unit.axis};\n"
         "judged members: the customers of an earlier date who stood in this cell."
@@ -86,7 +86,7 @@ def _grid_figure(
     """Draw a heatmap of shares, value tiers rising upwards and risk tiers to the right."""
     risks, values = grid.risk_tiers, grid.value_tiers
     with style():
-        figure = sheet(title, cell_height * len(values) + 1.7, max(1.95 * len(risks) + 1.75, 5.2))
+        figure = sheet(title, cell_height * len(values) + 1.7, max(1.95 * len(risks) + 1.75, 6.6))
         axes = figure.add_subplot()
         shares = shade.unstack("risk_tier").reindex(index=values, columns=risks).to_numpy(float)
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")

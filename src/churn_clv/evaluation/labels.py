@@ -117,10 +117,10 @@ def estimate(value: float, low: float, high: float) -> str:
     >>> estimate(8.641, 6.9, 10.38), estimate(89.17, 83.07, 95.27), estimate(5.0, float("nan"), float("nan"))
     ('8.6 (6.9 to 10.4)', '89 (83 to 95)', '5')
     """
-    if not np.isfinite(low + high):
+    if not np.isfinite(low + high) or low >= high:
         return rounded(value)
-    decimals = int(np.clip(1 - np.floor(np.log10(max(high - low, 1e-9))), 0, 4))
-    return f"{value:,.{decimals}f} ({low:,.{decimals}f} to {high:,.{decimals}f})"
+    decimals = int(np.clip(1 - np.floor(np.log10(high - low)), 0, 4))
+    return f"{value:z,.{decimals}f} ({low:z,.{decimals}f} to {high:z,.{decimals}f})"
 
 
 def day(when: date) -> str:
