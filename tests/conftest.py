@@ -12,10 +12,6 @@ from churn_clv.config import Config, parse_config
 from churn_clv.train import Run, train
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cdnow: runs on the whole of CDNOW (seconds, not milliseconds)")
-
-
 def small_config() -> Config:
     """A run on 800 simulated customers: two years, a holdout of 24 weeks."""
     return parse_config(

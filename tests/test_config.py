@@ -50,10 +50,22 @@ def test_a_minimal_config_is_a_whole_run(tmp_path: Path) -> None:
     [
         # unknown keys, at each depth, with the nearest name
         (("windows:", "window:"), ["window: unknown key (did you mean 'windows'?)", "windows: missing"]),
-        (("calibration_end", "calibration_ends"), ["windows.calibration_ends: unknown key (did you mean 'calibration_end'?)"]),
-        (("  path: log.csv", "  path: log.csv\n  columns: {custmer_id: id}"), ["data.columns.custmer_id: unknown key (did you mean 'customer_id'?)"]),
-        (("  path: log.csv", "  path: log.csv\n  attributes: {pth: a.csv}"), ["data.attributes.pth: unknown key (did you mean 'path'?)", "data.attributes.path: missing"]),
-        (("name: shop", "name: shop\nchurn: {learningrate: 0.1}"), ["churn.learningrate: unknown key (did you mean 'learning_rate'?)"]),
+        (
+            ("calibration_end", "calibration_ends"),
+            ["windows.calibration_ends: unknown key (did you mean 'calibration_end'?)"],
+        ),
+        (
+            ("  path: log.csv", "  path: log.csv\n  columns: {custmer_id: id}"),
+            ["data.columns.custmer_id: unknown key (did you mean 'customer_id'?)"],
+        ),
+        (
+            ("  path: log.csv", "  path: log.csv\n  attributes: {pth: a.csv}"),
+            ["data.attributes.pth: unknown key (did you mean 'path'?)", "data.attributes.path: missing"],
+        ),
+        (
+            ("name: shop", "name: shop\nchurn: {learningrate: 0.1}"),
+            ["churn.learningrate: unknown key (did you mean 'learning_rate'?)"],
+        ),
         (("name: shop", "name: shop\nvalue: {zzz: 1}"), ["value.zzz: unknown key"]),
         # missing
         (("name: shop\n", ""), ["name: missing"]),
@@ -74,24 +86,42 @@ def test_a_minimal_config_is_a_whole_run(tmp_path: Path) -> None:
         (("name: shop", "name: shop\nchurn: {learning_rate: 0.0}"), ["churn.learning_rate: ", "greater than 0"]),
         (("name: shop", "name: shop\nvalue: {annual_discount_rate: -0.1}"), ["value.annual_discount_rate: "]),
         (("name: shop", "name: shop\nvalue: {annual_discount_rate: .nan}"), ["value.annual_discount_rate: "]),
-        (("name: shop", "name: shop\nvalue: {clv_horizon: 1 fortnight}"), ["value.clv_horizon: '1 fortnight' is not a length of time"]),
+        (
+            ("name: shop", "name: shop\nvalue: {clv_horizon: 1 fortnight}"),
+            ["value.clv_horizon: '1 fortnight' is not a length of time"],
+        ),
         (("name: shop", "name: shop\nvalue: {engine: lifetime}"), ["value.engine: ", "'lifetime'"]),
         (("source: file", "source: cdnw"), ["data.source: ", "'cdnw'"]),
         (("source: file", "source: cdnow"), ["data: path: is given, but source 'cdnow' brings its own data"]),
         (("name: shop", "name: shop\ngrid: {value_cuts: [10.0, 5.0]}"), ["grid.value_cuts: ", "increasing order"]),
         (("name: shop", "name: shop\ngrid: {value_cuts: []}"), ["grid.value_cuts: ", "increasing order"]),
         (("name: shop", "name: shop\ngrid: {risk_cuts: [0.3, 0.3]}"), ["grid.risk_cuts: ", "increasing order"]),
-        (("name: shop", "name: shop\ngrid: {risk_cuts: [0.3, 1.5]}"), ["grid.risk_cuts: cuts of a probability lie between 0 and 1"]),
+        (
+            ("name: shop", "name: shop\ngrid: {risk_cuts: [0.3, 1.5]}"),
+            ["grid.risk_cuts: cuts of a probability lie between 0 and 1"],
+        ),
         (("name: shop", "name: shop\ngrid: {value_cuts: [1.0, .nan]}"), ["grid.value_cuts: "]),
         (("name: shop", "name: shop\ngrid: {value_cuts: [1.0, .inf]}"), ["grid.value_cuts: "]),
         (("name: shop", "name: shop\ngrid: {value_cuts: quartiles}"), ["grid.value_cuts: "]),
-        (("source: file\n  path: log.csv", "source: simulated\n  simulated: {truth: {a: -1.0}}"), ["data.simulated.truth: a must be greater than 0"]),
-        (("source: file\n  path: log.csv", "source: simulated\n  simulated: {truth: {c: 1.0}}"), ["data.simulated.truth.c", "'c'"]),
-        (("source: file\n  path: log.csv", "source: simulated\n  simulated: {customers: 0}"), ["data.simulated.customers: "]),
-        (("source: file\n  path: log.csv", "source: simulated\n  simulated: {days: 100, arrival_days: 200}"), ["data.simulated", "arrival_days"]),
+        (
+            ("source: file\n  path: log.csv", "source: simulated\n  simulated: {truth: {a: -1.0}}"),
+            ["data.simulated.truth: a must be greater than 0"],
+        ),
+        (
+            ("source: file\n  path: log.csv", "source: simulated\n  simulated: {truth: {c: 1.0}}"),
+            ["data.simulated.truth.c", "'c'"],
+        ),
+        (
+            ("source: file\n  path: log.csv", "source: simulated\n  simulated: {customers: 0}"),
+            ["data.simulated.customers: "],
+        ),
+        (
+            ("source: file\n  path: log.csv", "source: simulated\n  simulated: {days: 100, arrival_days: 200}"),
+            ["data.simulated", "arrival_days"],
+        ),
         (("name: shop", "name: shop\nevaluation: {bootstrap_samples: 5}"), ["evaluation.bootstrap_samples: ", "20"]),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_config_names_file_and_key(tmp_path: Path, change: tuple[str, str], says: list[str]) -> None:
     assert change[0] in GOOD
     message = failure(tmp_path, GOOD.replace(*change))
@@ -135,10 +165,13 @@ def test_whole_numbers_serve_as_numbers(tmp_path: Path) -> None:
         ("\x00", "not valid YAML"),
     ],
 )
-def test_what_is_no_config_is_refused_by_its_file(tmp_path: Path, text: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_config_is_refused_by_its_file(
+    tmp_path: Path, text: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     message = failure(tmp_path, text)
-    assert message.startswith(str(tmp_path / "run.yaml")) and says in message
+    assert message.startswith(str(tmp_path / "run.yaml"))
+    assert says in message
     assert not (tmp_path / "pwned").exists(), "a tag ran code"
 
 
@@ -167,7 +200,9 @@ def test_bytes_that_are_not_text_and_files_too_large_are_refused(tmp_path: Path)
 
 def test_set_changes_one_key_and_is_checked_like_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    config = load_config(path, ["churn.folds=3", "windows.holdout_end=2024-10-01", "grid.value_cuts=[5.0, 10.0]", "data.currency=EUR"])
+    config = load_config(
+        path, ["churn.folds=3", "windows.holdout_end=2024-10-01", "grid.value_cuts=[5.0, 10.0]", "data.currency=EUR"]
+    )
     assert config.churn.folds == 3
     assert config.windows.holdout_end == date(2024, 10, 1)
     assert config.grid.value_cuts == [5.0, 10.0]
@@ -199,7 +234,9 @@ def test_a_faulty_set_is_one_clear_error(tmp_path: Path, override: str, says: st
 
 def test_the_resolved_config_is_the_same_config_again(tmp_path: Path) -> None:
     text = GOOD + "grid: {value_cuts: [5.0, 10.5], risk_cuts: terciles}\nvalue: {spend_days: all}\n"
-    text = text.replace("  path: log.csv", "  path: Käufe, alt.csv\n  currency: €\n  drop_rows: [{StockCode: [POST, 1, null]}]")
+    text = text.replace(
+        "  path: log.csv", "  path: Käufe, alt.csv\n  currency: €\n  drop_rows: [{StockCode: [POST, 1, null]}]"
+    )
     config = load_config(write(tmp_path, text))
     resolved = config.to_yaml()
     assert load_config(write(tmp_path, resolved, "resolved.yaml")) == config

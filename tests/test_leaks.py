@@ -51,7 +51,9 @@ def clockwork(rng: np.random.Generator, customers: int) -> pd.DataFrame:
 
 def messy_log() -> pd.DataFrame:
     rng = np.random.default_rng(20240630)
-    base = pd.concat([simulate_log(customers=450, seed=3, start=START, arrival_days=650), clockwork(rng, 250)], ignore_index=True)
+    base = pd.concat(
+        [simulate_log(customers=450, seed=3, start=START, arrival_days=650), clockwork(rng, 250)], ignore_index=True
+    )
     base["date"] = base["date"].astype("datetime64[us]")
     refunds = base.sample(frac=0.04, random_state=1)
     later = refunds["date"] + pd.to_timedelta(rng.integers(0, 20, len(refunds)), unit="D")
@@ -300,8 +302,12 @@ def check_future_customer(frame: pd.DataFrame, folder: Path, patch: pytest.Monke
         assert 0 < len(known) < len(purchases)
         window = LabelWindow(cutoff, HORIZON)
         assert set(summarize(log, cutoff).index) == known, "future customer: in the summary"
-        assert set(train_room.features_at(log, [cutoff]).droplevel("cutoff").index) == known, "future customer: in the features"
-        assert set(train_room.outcomes_after(log, [window]).droplevel("cutoff").index) == known, "future customer: in the labels"
+        assert set(train_room.features_at(log, [cutoff]).droplevel("cutoff").index) == known, (
+            "future customer: in the features"
+        )
+        assert set(train_room.outcomes_after(log, [window]).droplevel("cutoff").index) == known, (
+            "future customer: in the labels"
+        )
     assert set(score_room.score(fit_at_calibration_end(log), log, CALIBRATION_END).index) == known
 
 
@@ -318,7 +324,9 @@ def check_same_door(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch
         asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
         trained = features.xs(label.cutoff, level="cutoff")
         assert_same_bits("same door: features", trained, asked)
-        assert_same_bits("same door: offset", offset.xs(label.cutoff, level="cutoff").to_frame(), asked_offset.to_frame())
+        assert_same_bits(
+            "same door: offset", offset.xs(label.cutoff, level="cutoff").to_frame(), asked_offset.to_frame()
+        )
     score_room.score(models, log, CALIBRATION_END)
     batch, batch_offset = models.churn.asked  # type: ignore[attr-defined]
     for customer in list(batch.index[::97]):
@@ -326,7 +334,9 @@ def check_same_door(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch
         score_room.score(models, alone, CALIBRATION_END)
         asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
         assert_same_bits("same door: one customer's features", batch.loc[[customer]], asked)
-        assert_same_bits("same door: one customer's offset", batch_offset.loc[[customer]].to_frame(), asked_offset.to_frame())
+        assert_same_bits(
+            "same door: one customer's offset", batch_offset.loc[[customer]].to_frame(), asked_offset.to_frame()
+        )
 
 
 def check_row_order(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -355,7 +365,9 @@ def test_the_clean_code_passes(
     CHECKS[check](clean_frame, tmp_path, monkeypatch)
 
 
-def test_the_sentinel_sees_skill_where_labels_are_true(clean_frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sentinel_sees_skill_where_labels_are_true(
+    clean_frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     auc, error, _ = out_of_sample_auc(clean_frame, monkeypatch, permuted=False)
     assert auc > 0.5 + 10 * error
 
@@ -417,7 +429,9 @@ def plant_cut_points_from_the_holdout(patch: pytest.MonkeyPatch) -> None:
     def leaky(config: Config, log: TransactionLog, as_of: date, *rest: Any) -> FittedModels:
         models = fit_models(config, log, as_of, *rest)
         spend = outcomes_after(log, [LabelWindow(as_of, HORIZON)])["spend"]
-        cuts = freeze_grid(spend[spend > 0], spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
+        cuts = (
+            freeze_grid(spend[spend > 0], spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
+        )
         return replace(models, grid=cuts or models.grid)
 
     patch.setattr(train_room, "fit_models", leaky)
@@ -452,7 +466,9 @@ def plant_place_in_the_file(patch: pytest.MonkeyPatch) -> None:
     """The line number of a customer's first line, as of a log that is kept in order of date."""
 
     def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
-        found = log.connection.execute("SELECT customer_id, min(rowid) AS line FROM transactions GROUP BY customer_id").df()
+        found = log.connection.execute(
+            "SELECT customer_id, min(rowid) AS line FROM transactions GROUP BY customer_id"
+        ).df()
         line = found.set_index("customer_id")["line"].astype(float)
         return rows.assign(first_line=line.reindex(rows.index.get_level_values("customer_id")).to_numpy())
 

@@ -12,6 +12,10 @@ import typer
 from churn_clv import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from churn_clv.config import Config
+    from churn_clv.data.cleaning import CleaningReport
     from churn_clv.delivery.tracking import Logged
     from churn_clv.train import Run
 
@@ -160,9 +164,8 @@ def report(
     out: Annotated[Path | None, typer.Argument(help="The page, .html; left out, beside the scores.")] = None,
 ) -> None:
     """Lay out a score file as a grid on one page, or say where a run's report is."""
-    from churn_clv.delivery.score_page import write_score_page
-
     from churn_clv.delivery.run_folder import report_of
+    from churn_clv.delivery.score_page import write_score_page
 
     print(f"Report: {report_of(scores)}" if scores.is_dir() else f"wrote {write_score_page(scores, out)}")
 
@@ -204,14 +207,12 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
     raise typer.Exit(max(serve_ui(port), 0))
 
 
-def _train_and_log(config: object, out: Path, tags: dict[str, str] | None = None) -> Run:
+def _train_and_log(config: Config, out: Path, tags: dict[str, str] | None = None) -> Run:
     """One run with its progress on the terminal: train, write the folder, log to MLflow, print what to open."""
     from rich.console import Console
 
-    from churn_clv.config import Config
     from churn_clv.train import train as run_config
 
-    assert isinstance(config, Config)
     console, started = Console(stderr=True, highlight=False), datetime.now(UTC)
     with console.status("start") as status:
 
@@ -273,20 +274,15 @@ def _closing_table(run: Run) -> object:
     return table
 
 
-def _print_cleaning(cleaning: object) -> None:
-    from churn_clv.data.cleaning import CleaningReport
-
-    assert isinstance(cleaning, CleaningReport)
+def _print_cleaning(cleaning: CleaningReport) -> None:
     touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in cleaning.steps if step.rows]
     print(f"Log: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out" + (": " + "; ".join(touched) if touched else ""))
 
 
-def _print_table(frame: object, first: str) -> None:
-    import pandas as pd
+def _print_table(frame: pd.DataFrame, first: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    assert isinstance(frame, pd.DataFrame)
     table = Table(first, *map(str, frame.columns))
     for name, row in frame.iterrows():
         table.add_row(str(name), *map(str, row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -162,9 +163,8 @@ class GridSection(Section):
     @field_validator("value_cuts", "risk_cuts")
     @classmethod
     def _in_order(cls, cuts: str | list[float]) -> str | list[float]:
-        if isinstance(cuts, list):
-            if not cuts or any(later <= earlier for earlier, later in zip(cuts, cuts[1:], strict=False)):
-                raise ValueError(f"cut points must be given in increasing order, each once; got {cuts}")
+        if isinstance(cuts, list) and (not cuts or any(later <= earlier for earlier, later in pairwise(cuts))):
+            raise ValueError(f"cut points must be given in increasing order, each once; got {cuts}")
         return cuts
 
     @field_validator("risk_cuts")

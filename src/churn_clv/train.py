@@ -16,8 +16,8 @@ from datetime import date, timedelta
 import pandas as pd
 
 from churn_clv.config import Config
-from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.features import features_at, outcomes_after, with_attributes
+from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.open_log import open_attributes, open_log
 from churn_clv.data.simulate import Truth
 from churn_clv.data.summary import summarize

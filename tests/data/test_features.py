@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import date, timedelta
 
@@ -28,7 +29,7 @@ def features_by_hand(history: list, cutoff: date) -> dict[str, float] | None:
     if not bought:
         return None
     first, last, n = bought[0].day, bought[-1].day, len(bought)
-    gaps = [(b.day - a.day).days for a, b in zip(bought, bought[1:], strict=False)]
+    gaps = [(b.day - a.day).days for a, b in itertools.pairwise(bought)]
     mean_gap = float(np.mean(gaps)) if gaps else NAN
     silence = (cutoff - last).days
     amounts = [float(d.amount) for d in bought]
@@ -123,15 +124,20 @@ def test_outcomes_equal_a_count_by_hand(odd_log: TransactionLog, odd_days: dict)
 
 def test_each_window_has_its_own_horizon(odd_log: TransactionLog) -> None:
     together = outcomes_after(odd_log, WINDOWS)
-    pd.testing.assert_frame_equal(together, pd.concat([outcomes_after(odd_log, [w]) for w in WINDOWS]), check_exact=True)
+    pd.testing.assert_frame_equal(
+        together, pd.concat([outcomes_after(odd_log, [w]) for w in WINDOWS]), check_exact=True
+    )
 
 
 def test_attributes_join_by_id_and_the_unknown_stay_missing(features: pd.DataFrame) -> None:
     customers = features.index.get_level_values("customer_id").unique()
-    attributes = pd.DataFrame({"age": ["20-29", "50-59"]}, index=pd.Index([customers[5], customers[2]], name="customer_id"))
+    attributes = pd.DataFrame(
+        {"age": ["20-29", "50-59"]}, index=pd.Index([customers[5], customers[2]], name="customer_id")
+    )
     joined = with_attributes(features, attributes)
     assert joined.index.equals(features.index)
     ages = joined["age"].groupby("customer_id").first()
-    assert ages[customers[5]] == "20-29" and ages[customers[2]] == "50-59"
+    assert ages[customers[5]] == "20-29"
+    assert ages[customers[2]] == "50-59"
     assert joined["age"].notna().sum() == features.index.get_level_values(1).isin(customers[[2, 5]]).sum()
     assert with_attributes(features, None) is features

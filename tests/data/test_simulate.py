@@ -80,7 +80,8 @@ def test_spend_does_not_depend_on_how_often_somebody_buys(log: pd.DataFrame) -> 
 def test_customers_arrive_evenly_over_the_arrival_days() -> None:
     log = simulate_log(customers=20_000, seed=5, days=200, arrival_days=100)
     first = (log.groupby("customer_id")["date"].min() - pd.Timestamp(2023, 1, 1)).dt.days.to_numpy()
-    assert first.min() == 0 and first.max() == 99
+    assert first.min() == 0
+    assert first.max() == 99
     assert_mean(first.astype(float), 49.5)  # whole days 0..99
     assert_mean((first < 25).astype(float), 0.25)
 
@@ -90,9 +91,11 @@ def test_log_keeps_its_promises_of_form() -> None:
     assert list(log.columns) == ["customer_id", "date", "amount"]
     assert sorted(log["customer_id"].unique()) == [f"{k:04d}" for k in range(1, 1001)]
     assert log["date"].is_monotonic_increasing
-    assert log["date"].min() >= pd.Timestamp(2020, 2, 1) and log["date"].max() < pd.Timestamp(2020, 2, 1) + pd.Timedelta(days=100)
+    assert log["date"].min() >= pd.Timestamp(2020, 2, 1)
+    assert log["date"].max() < pd.Timestamp(2020, 2, 1) + pd.Timedelta(days=100)
     assert (log["date"] == log["date"].dt.normalize()).all()
-    assert (log["amount"] > 0).all() and np.array_equal(log["amount"], log["amount"].round(2))
+    assert (log["amount"] > 0).all()
+    assert np.array_equal(log["amount"], log["amount"].round(2))
 
 
 def test_a_seed_is_a_log() -> None:

@@ -55,7 +55,14 @@ def test_the_log_of_these_tests_holds_every_oddity(odd_days: dict) -> None:
 
 def test_tiny_log_has_the_published_summary() -> None:
     # (id, x, t_x, T) on 2015-02-07: lifetimes, tests/test_utils.py
-    rows = [("1", "2015-02-01"), ("1", "2015-02-06"), ("2", "2015-01-01"), ("3", "2015-01-01"), ("3", "2015-01-02"), ("3", "2015-01-05")]
+    rows = [
+        ("1", "2015-02-01"),
+        ("1", "2015-02-06"),
+        ("2", "2015-01-01"),
+        ("3", "2015-01-01"),
+        ("3", "2015-01-02"),
+        ("3", "2015-01-05"),
+    ]
     log = read_transactions(pd.DataFrame(rows, columns=["customer_id", "date"]), Columns(amount=None))
     found = summarize(log, date(2015, 2, 7))[["frequency", "recency", "T"]]
     assert found.T.to_dict("list") == {"1": [1, 5, 6], "2": [0, 0, 37], "3": [2, 4, 37]}
@@ -94,12 +101,16 @@ def test_without_amounts_a_purchase_is_worth_one(odd_frame: pd.DataFrame) -> Non
     assert (summary["frequency"] + 1).to_dict() == days.to_dict()
 
 
-def test_with_positive_net_a_day_of_more_refunds_than_sales_is_no_purchase(odd_frame: pd.DataFrame, odd_days: dict) -> None:
+def test_with_positive_net_a_day_of_more_refunds_than_sales_is_no_purchase(
+    odd_frame: pd.DataFrame, odd_days: dict
+) -> None:
     log = read_transactions(odd_frame, None, ReadingRules(purchase_rule="positive_net"))
     strict = {c: [d._replace(is_purchase=d.amount > 0) for d in h] for c, h in odd_days.items()}
     for spend in ("repeat", "all"):
         expected = by_hand(strict, CUTOFFS[-1], spend)
-        pd.testing.assert_frame_equal(summarize(log, CUTOFFS[-1], spend), expected, check_exact=True, check_index_type=False)
+        pd.testing.assert_frame_equal(
+            summarize(log, CUTOFFS[-1], spend), expected, check_exact=True, check_index_type=False
+        )
 
 
 def test_repeat_days_leave_the_first_day_and_its_money_out() -> None:
@@ -113,7 +124,8 @@ def test_repeat_days_leave_the_first_day_and_its_money_out() -> None:
 
 def test_a_cutoff_before_the_log_knows_nobody(odd_log: TransactionLog) -> None:
     early = summarize(odd_log, odd_log.first_day - timedelta(days=1))
-    assert early.empty and list(early.columns) == ["frequency", "recency", "T", "monetary_value", "monetary_days"]
+    assert early.empty
+    assert list(early.columns) == ["frequency", "recency", "T", "monetary_value", "monetary_days"]
 
 
 def test_large_sums_of_money_keep_their_cents() -> None:
@@ -122,3 +134,10 @@ def test_large_sums_of_money_keep_their_cents() -> None:
     log = read_transactions(pd.DataFrame(rows, columns=["customer_id", "date", "amount"]))
     assert summarize(log, date(2024, 1, 1), "all").loc["a", "monetary_value"] == 1000.0
     assert np.add.accumulate(np.full(10_000, 0.1))[-1] != 1000.0
+
+
+def test_a_frame_read_backwards_is_the_same_log(odd_frame: pd.DataFrame) -> None:
+    """`iloc[::-1]` shares its memory with the frame, in steps of minus one."""
+    frame = odd_frame.assign(date=pd.to_datetime(odd_frame["date"]))
+    forwards, backwards = (summarize(read_transactions(f), CUTOFFS[-1], "all") for f in (frame, frame.iloc[::-1]))
+    pd.testing.assert_frame_equal(forwards, backwards, check_exact=True)

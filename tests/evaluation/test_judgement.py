@@ -44,9 +44,14 @@ def test_customers_are_matched_by_id_and_never_by_place(truth: tuple[pd.DataFram
         pd.testing.assert_frame_equal(table, crooked.tables()[name], check_exact=True)
 
 
-def test_a_better_run_wins_and_the_same_scores_the_other_way_round_lose(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_better_run_wins_and_the_same_scores_the_other_way_round_lose(
+    truth: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
     scores, outcomes = truth
-    assert set(judged(truth, blind=worse(scores)).verdicts()) == {("churn", "blind", "wins"), ("value", "blind", "wins")}
+    assert set(judged(truth, blind=worse(scores)).verdicts()) == {
+        ("churn", "blind", "wins"),
+        ("value", "blind", "wins"),
+    }
     reverse = judged((worse(scores), outcomes), good=scores)
     assert set(reverse.verdicts()) == {("churn", "good", "loses"), ("value", "good", "loses")}
     assert all("loses to good" in sentence for sentence in reverse.sentences())
@@ -87,12 +92,16 @@ def test_unknown_metrics_are_left_out_of_the_named_ones(truth: tuple[pd.DataFram
     scores, outcomes = truth
     nobody = outcomes * 0
     named = judged((scores, nobody), rival=worse(scores)).metrics()
-    assert "churn/auc" not in named and "value/normalised_gini" not in named
-    assert named["churn/rate"] == 1.0 and np.isfinite(list(named.values())).all()
+    assert "churn/auc" not in named
+    assert "value/normalised_gini" not in named
+    assert named["churn/rate"] == 1.0
+    assert np.isfinite(list(named.values())).all()
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_holdout_without_a_single_purchase_is_judged_without_a_warning(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_holdout_without_a_single_purchase_is_judged_without_a_warning(
+    truth: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
     scores, outcomes = truth
     found = judged((scores, outcomes * 0), rival=worse(scores))
     assert all(task == "churn" for task, _, _ in found.verdicts())
@@ -108,7 +117,9 @@ def test_one_seed_one_judgement(truth: tuple[pd.DataFrame, pd.DataFrame]) -> Non
 
 
 @pytest.mark.xfail(strict=True, reason="judge() fills unmatched customers with NaN and goes on")
-def test_a_customer_whom_nobody_observed_is_not_taken_for_one_who_stayed(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_customer_whom_nobody_observed_is_not_taken_for_one_who_stayed(
+    truth: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
     scores, outcomes = truth
     with pytest.raises(ValueError, match="customer"):
         judged((scores, outcomes.iloc[:-5]), rival=worse(scores))

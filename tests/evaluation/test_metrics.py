@@ -24,7 +24,11 @@ WEIGHTS = {
     "real": RNG.gamma(1, 1, N),
 }
 SPEND = np.where(RNG.random(N) < 0.6, 0.0, RNG.gamma(1, 50, N).round(1))
-FORECAST = {"distinct": SPEND * RNG.gamma(1, 1, N) + RNG.random(N), "tied": RNG.integers(0, 6, N) * 10.0, "constant": np.full(N, 7.0)}
+FORECAST = {
+    "distinct": SPEND * RNG.gamma(1, 1, N) + RNG.random(N),
+    "tied": RNG.integers(0, 6, N) * 10.0,
+    "constant": np.full(N, 7.0),
+}
 
 cases = pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
 kinds = pytest.mark.parametrize("kind", RISK)
@@ -47,9 +51,7 @@ def test_churn_metrics_equal_scikit_learn(ours, theirs, weights: np.ndarray, kin
 
 
 @cases
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [(m.rmse, sk.root_mean_squared_error), (m.mae, sk.mean_absolute_error)]
-)
+@pytest.mark.parametrize(("ours", "theirs"), [(m.rmse, sk.root_mean_squared_error), (m.mae, sk.mean_absolute_error)])
 def test_value_errors_equal_scikit_learn(ours, theirs, weights: np.ndarray) -> None:  # type: ignore[no-untyped-def]
     p = FORECAST["distinct"]
     assert ours(SPEND, p)(weights) == pytest.approx(theirs(SPEND, p, sample_weight=weights), rel=1e-12)
@@ -186,7 +188,8 @@ def test_spearman_equals_scipy(kind: str) -> None:
 @pytest.mark.parametrize("outcome", [0.0, 1.0])
 def test_with_one_outcome_only_ranking_is_unknown_and_errors_are_finite(outcome: float) -> None:
     y, p, w = np.full(N, outcome), RISK["distinct"], np.ones(N)
-    assert np.isnan(m.auc(y, p)(w)) and np.isnan(m.calibration_slope(y, p)(w))
+    assert np.isnan(m.auc(y, p)(w))
+    assert np.isnan(m.calibration_slope(y, p)(w))
     assert np.isfinite([m.log_loss(y, p)(w), m.brier(y, p)(w), m.calibration_error(y, p)(w)]).all()
 
 
@@ -203,7 +206,8 @@ def test_log_loss_of_a_certain_and_wrong_forecast_is_large_and_finite() -> None:
 def test_bootstrap_weights_count_n_draws_with_the_multinomials_variance() -> None:
     weights = m.bootstrap_weights(200, 2000, seed=1)
     assert weights.shape == (2000, 200)
-    assert (weights.sum(axis=1) == 200).all() and (weights == np.floor(weights)).all()
+    assert (weights.sum(axis=1) == 200).all()
+    assert (weights == np.floor(weights)).all()
     assert weights.var() == pytest.approx(1 - 1 / 200, rel=0.02)  # 400,000 draws: standard error .003
     np.testing.assert_array_equal(weights, m.bootstrap_weights(200, 2000, seed=1))
     assert not np.array_equal(weights, m.bootstrap_weights(200, 2000, seed=2))
@@ -223,6 +227,7 @@ def test_differences_are_paired() -> None:
                       m.bootstrap_weights(N, 200, seed=3))  # fmt: skip
     row = table.loc[("mae", "second")]
     assert row["difference"] == pytest.approx(-1)
-    assert row["difference_low"] == pytest.approx(-1) and row["difference_high"] == pytest.approx(-1)
+    assert row["difference_low"] == pytest.approx(-1)
+    assert row["difference_high"] == pytest.approx(-1)
     assert row["standard_error"] > 0.2
     assert table.loc[("mae", "first"), ["difference", "difference_low", "difference_high"]].tolist() == [0, 0, 0]

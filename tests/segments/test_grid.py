@@ -100,10 +100,13 @@ def test_customers_who_are_all_alike_are_one_tier() -> None:
     assert grid == Grid((), ())
     scores = scores_of([5.0] * 30, [0.5] * 30)
     table = cell_table(grid, placed(grid, scores))
-    assert table["customers"].tolist() == [30] and table.index.tolist() == [("all", "all")]
+    assert table["customers"].tolist() == [30]
+    assert table.index.tolist() == [("all", "all")]
 
 
-@pytest.mark.parametrize("ties", [[1.0] * 80 + [2.0] * 20, [1.0] * 20 + [2.0] * 80, [1.0] * 50 + [2.0] * 50, [1.0, 2.0, 3.0] * 20])
+@pytest.mark.parametrize(
+    "ties", [[1.0] * 80 + [2.0] * 20, [1.0] * 20 + [2.0] * 80, [1.0] * 50 + [2.0] * 50, [1.0, 2.0, 3.0] * 20]
+)
 def test_ties_stay_together_and_no_tier_is_empty(ties: list[float]) -> None:
     values = pd.Series(ties)
     grid = freeze_grid(values, values / 10, TERCILES, [0.5])
@@ -116,7 +119,8 @@ def test_ties_stay_together_and_no_tier_is_empty(ties: list[float]) -> None:
 def test_any_values_give_cuts_in_order_and_nobody_beyond_them(values: list[float]) -> None:
     series = pd.Series(values)
     cuts = freeze_grid(series, series, TERCILES, [0.5]).value_cuts
-    assert list(cuts) == sorted(set(cuts)) and len(cuts) <= 2
+    assert list(cuts) == sorted(set(cuts))
+    assert len(cuts) <= 2
     # the lowest and the highest tier always have somebody; between the cuts of two customers there is nobody
     tiers = np.searchsorted(cuts, series, side="right")
     assert {0, len(cuts)} <= set(tiers)
@@ -143,10 +147,13 @@ def test_cells_add_up_to_their_customers() -> None:
     scores = drawn(400)
     grid = Grid((60.0, 120.0), (0.5, 0.8))
     table = cell_table(grid, placed(grid, scores))
-    assert table["customers"].sum() == 400 and table["share"].sum() == pytest.approx(1)
+    assert table["customers"].sum() == 400
+    assert table["share"].sum() == pytest.approx(1)
     for total in ("expected_spend", "value_at_risk", "clv"):
         assert table[total].sum() == pytest.approx(scores[total].sum(), rel=1e-12)
-    np.testing.assert_allclose(table["expected_spend"] + table["value_at_risk"], table["value_if_active"] * table["customers"])
+    np.testing.assert_allclose(
+        table["expected_spend"] + table["value_at_risk"], table["value_if_active"] * table["customers"]
+    )
 
 
 def test_a_cell_without_anybody_is_shown_empty_and_not_left_out() -> None:
@@ -159,7 +166,7 @@ def test_a_cell_without_anybody_is_shown_empty_and_not_left_out() -> None:
     assert len(empty) == 7
     assert (empty[["share", "expected_spend", "value_at_risk", "clv"]] == 0).all().all()
     assert empty[["churn_probability", "value_if_active", "realised_churn", "realised_spend"]].isna().all().all()
-    assert table["segment"].notna().all() and table["action"].notna().all(), "an empty cell keeps its name and plan"
+    assert table[["segment", "action"]].notna().all().all(), "an empty cell keeps its name and plan"
 
 
 def test_realised_figures_are_those_of_the_cells_own_members() -> None:
@@ -234,7 +241,8 @@ def test_v_res_and_value_at_risk_add_up_to_v_act(small_run: Run, placement: str)
     np.testing.assert_allclose(total, scores["value_if_active"], rtol=1e-12)
     risk, value = scores["churn_probability"], scores["value_if_active"]
     np.testing.assert_allclose(scores["expected_spend"], (1 - risk) * value, rtol=1e-12)
-    assert risk.between(0, 1).all() and (value > 0).all()
+    assert risk.between(0, 1).all()
+    assert (value > 0).all()
     per_purchase = scores["expected_purchases"] * scores["expected_spend_per_purchase"]
     np.testing.assert_allclose(per_purchase, scores["expected_spend"], rtol=1e-12)
 

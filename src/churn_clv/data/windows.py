@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from churn_clv.errors import InputError
 
@@ -177,7 +178,7 @@ def _default_labels(
 def _check_labels(labels: Sequence[LabelWindow], first_day: date, calibration_end: date) -> None:
     if not labels:
         raise WindowError("label_cutoffs", "is empty: the churn model needs at least one past cutoff with a known outcome")
-    for before, after in zip(labels, labels[1:], strict=False):
+    for before, after in pairwise(labels):
         if after.cutoff <= before.cutoff:
             raise WindowError("label_cutoffs", f"{after.cutoff} does not come after {before.cutoff}; list them in order, once each")
     for label in labels:

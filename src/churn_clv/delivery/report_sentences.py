@@ -38,7 +38,8 @@ def answer(run: Run, unit: Unit) -> list[str]:
     if total > 0:
         best = grid.loc[grid["expected_spend"].idxmax()]
         lines.append(
-            f"The largest part of the expected {unit.noun} lies in {_cell(best)}: {percent(best['share'])} of the customers, "
+            f"The largest part of the expected {unit.noun} lies in {_cell(best)}: "
+            f"{percent(best['share'])} of the customers, "
             f"{percent(best['expected_spend'] / total)} of the {unit.noun}."
         )
     if at_risk > 0:

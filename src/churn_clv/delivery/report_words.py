@@ -19,7 +19,7 @@ METRICS: dict[tuple[str, str], MetricWords] = {
     ("churn", "brier"): MetricWords("Squared error of the probabilities (Brier)", LESS),
     ("churn", "average_precision"): MetricWords("Average precision", f"{MORE}; the churn rate is what chance gives"),
     ("churn", "calibration_error"): MetricWords("Calibration error", f"{LESS}; mean gap, promised to realised churn"),
-    ("churn", "calibration_slope"): MetricWords("Calibration slope", "1 is right; under 1 too extreme, over 1 too timid"),
+    ("churn", "calibration_slope"): MetricWords("Calibration slope", "1 is right; under it too extreme, over too timid"),
     ("churn", "top_decile_lift"): MetricWords("Lift of the riskiest tenth", f"{MORE}; times the churn of everyone"),
     ("purchases", "rmse"): MetricWords("Root mean squared error", LESS),
     ("purchases", "mae"): MetricWords("Mean absolute error", MEDIAN),

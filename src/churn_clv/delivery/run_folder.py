@@ -19,7 +19,7 @@ from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
 from churn_clv.train import Run
 
-STAMP = "%Y%m%dT%H%M%SZ"
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def write_run(run: Run, root: Path, started: datetime) -> Path:
@@ -132,8 +132,13 @@ def report_of(folder: Path) -> Path:
     return run / "report.html"
 
 
+def started_at(folder: Path) -> datetime:
+    """Return when the run of a folder began, in UTC, from the folder's name."""
+    return datetime.strptime(folder.name.split("-")[0], _STAMP).replace(tzinfo=UTC)
+
+
 def _free_name(parent: Path, started: datetime) -> Path:
-    stamp = started.astimezone(UTC).strftime(STAMP)
+    stamp = started.astimezone(UTC).strftime(_STAMP)
     names = [stamp, *(f"{stamp}-{k}" for k in range(2, 100))]
     return next(parent / name for name in names if not (parent / name).exists())
 

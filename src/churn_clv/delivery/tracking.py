@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from churn_clv.delivery.run_folder import STAMP, metrics_of, parameters_of
+from churn_clv.delivery.run_folder import metrics_of, parameters_of, started_at
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet
 from churn_clv.errors import InputError
 from churn_clv.train import Run
@@ -58,7 +57,7 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
     try:
         with prepared_store():
             experiment = _experiment(run.config.tracking.experiment)
-        name = f"{run.config.name} {datetime.strptime(folder.name[:16], STAMP):%Y-%m-%d %H:%M:%S}"
+        name = f"{run.config.name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
         with mlflow.start_run(experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})) as active:
             mlflow.log_input(_dataset(run), context="training")
             mlflow.log_params(_flat(run.config.model_dump(mode="json")))

@@ -10,7 +10,7 @@ from churn_clv.models.maximum_likelihood import Minimum
 FAR = np.log(1e3)
 
 NO_REPEAT = (
-    "No customer bought again: the purchase rate runs to 0 and dropout is not identified; expected purchases are "
+    "No customer bought again: neither the purchase rate nor dropout is identified; expected purchases are "
     "practically 0 and only say that nothing was seen."
 )
 ONE_CUSTOMER = (
@@ -62,11 +62,9 @@ INSTANT = (
 UNFINISHED = "The search stopped before the maximum was verified: treat this fit as provisional and report the data."
 
 
-def diagnose_leaving_at_purchase(
-    end: Minimum, rows: DistinctRows, first_purchase_counts: bool
-) -> tuple[list[int], str | None]:
+def diagnose_leaving_at_purchase(end: Minimum, rows: DistinctRows) -> tuple[list[int], str | None]:
     """Return the coordinates that are not identified and the sentences that say so."""
-    if not rows.frequency.any() and not first_purchase_counts:
+    if not rows.frequency.any():
         return [0, 1, 2, 3], NO_REPEAT
     if rows.weight.sum() <= 1:
         return [0, 1, 2, 3], ONE_CUSTOMER

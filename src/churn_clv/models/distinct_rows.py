@@ -160,5 +160,6 @@ def _positions(times: Array) -> tuple[Codes, Array]:
         at = times.astype(np.intp)
         if np.array_equal(at, times):
             return at, np.arange(int(highest) + 1, dtype=float)
-    codes, values = pd.factorize(times)
+    # sorted, so that sums run in the same order whatever the order of the customers
+    codes, values = pd.factorize(times, sort=True)
     return codes.astype(np.intp, copy=False), values

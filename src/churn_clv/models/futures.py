@@ -12,6 +12,11 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+def stream(seed: int, *more: int) -> np.random.Generator:
+    """Return a random stream of our own: a caller who draws ages from default_rng(seed) must not meet it again."""
+    return np.random.default_rng([seed, 1987, *more])
+
+
 @dataclass(frozen=True)
 class Futures:
     """One drawn future per customer: purchase rate, purchases until she leaves, time until she leaves."""

@@ -16,6 +16,7 @@ from churn_clv.models.diagnosis import diagnose_spend
 from churn_clv.models.distinct_rows import Array, column, read_weights
 from churn_clv.models.fitted import FittedModel
 from churn_clv.models.fitting import Sample, covariance, search
+from churn_clv.models.futures import stream
 from churn_clv.models.maximum_likelihood import Minimum, ModelWarning
 from churn_clv.models.spend_coordinates import COORDINATES
 
@@ -135,7 +136,7 @@ class GammaGammaModel(FittedModel):
     def sample_spend(self, summary: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
         """Draw the spend of one future purchase per customer, ``size`` times (columns)."""
         self._require_fit()
-        rng = np.random.default_rng(seed)
+        rng = stream(seed)
         p, _, _ = self._three()
         x, m = spend_histories(summary)
         draws = [rng.gamma(p, size=x.size) / self.draw_rates(x, m, rng) for _ in range(size)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from churn_clv.models import starts
 from churn_clv.models.conditional_expectation import expected_while_alive
+from churn_clv.models.diagnosis import diagnose_leaving_at_purchase
 from churn_clv.models.distinct_rows import Array, DistinctRows
 from churn_clv.models.dropout_at_purchase import DropoutAtPurchase
 from churn_clv.models.fitting import Coordinates, Likelihood
@@ -40,13 +41,11 @@ class LeavingAtPurchase(PurchaseModel):
     def _likelihood(self, rows: DistinctRows) -> Likelihood:
         return DropoutAtPurchase(rows, self.first_purchase_counts)
 
-    def _starts(self, rate: float) -> tuple[Array, list[Array]]:
-        return starts.first_start(rate), starts.grid_of_starts(rate)
+    def _starts(self, rate: float, few_customers: bool) -> tuple[Array, list[Array]]:
+        return starts.first_start(rate), starts.grid_of_starts(rate, few_customers)
 
     def _diagnose(self, end: Minimum, rows: DistinctRows) -> tuple[list[int], str | None]:
-        from churn_clv.models.diagnosis import diagnose_leaving_at_purchase
-
-        return diagnose_leaving_at_purchase(end, rows, self.first_purchase_counts)
+        return diagnose_leaving_at_purchase(end, rows)
 
     def _four(self) -> tuple[float, float, float, float]:
         r, alpha, a, b = (self.params_[name] for name in self.parameter_names)

@@ -73,11 +73,12 @@ class ParetoNBDModel(PurchaseModel):
     parameter_names = ("r", "alpha", "s", "beta")
     lifetimes_name = "ParetoNBDFitter"
     coordinates = COORDINATES
+    sifting_rows = 300
 
     def _likelihood(self, rows: DistinctRows) -> Likelihood:
         return ParetoLikelihood(rows)
 
-    def _starts(self, rate: float) -> tuple[Array, list[Array]]:
+    def _starts(self, rate: float, few_customers: bool) -> tuple[Array, list[Array]]:
         grid = product((0.3, 1.5, 10.0), (0.3, 1.5, 10.0), (0.05, 0.5, 5.0))
         starts = [np.log([r, rate * (1 + drop), s, drop]) for r, s, drop in grid]
         return np.log([0.6, 1.5 * rate, 0.6, 0.6]), starts

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.models.distinct_rows import Array, Histories, read_histories
+from churn_clv.models.futures import stream
 from churn_clv.models.gamma_gamma import GammaGammaModel, spend_histories
 from churn_clv.models.purchase_model import PurchaseModel, check_horizon, continuous_rate
 
@@ -50,7 +51,7 @@ def purchase_intervals(
     """
     _check(horizon, level, size)
     histories = read_histories(summary)
-    models = model.draw_models(size, np.random.default_rng([seed, 0]))
+    models = model.draw_models(size, stream(seed, 0))
 
     def draw(number: int, at: slice, rng: np.random.Generator) -> Array:
         futures = models[number].draw_futures(_part(histories, at), rng)
@@ -81,7 +82,7 @@ def clv_intervals(
     delta = continuous_rate(annual_discount_rate, periods_per_year)
     histories = read_histories(summary)
     x, m = spend_histories(summary)
-    rng = np.random.default_rng([seed, 0])
+    rng = stream(seed, 0)
     pairs = list(zip(purchase_model.draw_models(size, rng), spend_model.draw_models(size, rng), strict=True))
 
     def draw(number: int, at: slice, rng: np.random.Generator) -> Array:
@@ -113,7 +114,7 @@ def _draws(draw: Draw, n: int, size: int, seed: int) -> Iterator[tuple[slice, Ar
     rows = max(1, CELLS // size)
     for block, begin in enumerate(range(0, n, rows)):
         at = slice(begin, min(begin + rows, n))
-        rng = np.random.default_rng([seed, 1, block])
+        rng = stream(seed, 1, block)
         yield at, np.stack([draw(number, at, rng) for number in range(size)], axis=1)
 
 

@@ -20,11 +20,9 @@ from churn_clv.models.distinct_rows import (
     read_histories,
 )
 from churn_clv.models.fitted import FittedModel
-from churn_clv.models.fitting import Coordinates, Likelihood, Sample, covariance, search
-from churn_clv.models.futures import Futures, simulate_summary
+from churn_clv.models.fitting import FEW_CUSTOMERS, Coordinates, Likelihood, Sample, covariance, search
+from churn_clv.models.futures import Futures, simulate_summary, stream
 from churn_clv.models.maximum_likelihood import Minimum, ModelWarning
-
-SIFTING_ROWS = 4000
 
 
 class PurchaseModel(FittedModel, ABC):
@@ -34,6 +32,7 @@ class PurchaseModel(FittedModel, ABC):
     """
 
     coordinates: ClassVar[Coordinates]
+    sifting_rows: ClassVar[int] = 4000  # on so many rows the grid of starts is sifted
 
     def fit(self, summary: pd.DataFrame, weights: ArrayLike | pd.Series | None = None) -> Self:
         """Fit by maximum likelihood.
@@ -169,9 +168,10 @@ class PurchaseModel(FittedModel, ABC):
         """
         self._require_fit()
         check_horizon(horizon)
-        rng = np.random.default_rng(seed)
+        rng = stream(seed)
         h = read_histories(summary)
-        draws = [self.draw_futures(h, rng).counts(horizon, rng) for _ in range(size)]
+        alive = self._alive(h)
+        draws = [self.draw_futures(h, rng, alive).counts(horizon, rng) for _ in range(size)]
         values = np.stack(draws, axis=1) if size else np.zeros((len(summary), 0), dtype=np.int64)
         return pd.DataFrame(values, index=summary.index, columns=pd.RangeIndex(size, name="draw"))
 
@@ -186,16 +186,16 @@ class PurchaseModel(FittedModel, ABC):
         self._require_fit()
         ages = np.atleast_1d(np.asarray(T, dtype=float))
         check_horizon(ages)
-        rng = np.random.default_rng(seed)
+        rng = stream(seed)
         zeros = np.zeros(ages.size)
         futures = self.draw_futures(Histories(zeros, zeros, zeros, None), rng)
         return simulate_summary(futures, ages, horizon, rng)
 
-    def draw_futures(self, h: Histories, rng: np.random.Generator) -> Futures:
-        """Draw each customer's rate and the end of her activity from the posterior."""
-        alive = rng.random(h.age.size) < self._alive(h)
+    def draw_futures(self, h: Histories, rng: np.random.Generator, alive: Array | None = None) -> Futures:
+        """Draw each customer's rate and the end of her activity from the posterior (given P(alive), if known)."""
+        active = rng.random(h.age.size) < (self._alive(h) if alive is None else alive)
         futures = self._futures_if_alive(h.frequency, h.age, rng)
-        return Futures(futures.rate, np.where(alive, futures.limit, 0.0), futures.lifetime)
+        return Futures(futures.rate, np.where(active, futures.limit, 0.0), futures.lifetime)
 
     def _conclude(self, end: Minimum, sample: Sample, rows: DistinctRows, unit: float) -> Self:
         held, diagnosis = self._diagnose(end, rows)
@@ -215,10 +215,10 @@ class PurchaseModel(FittedModel, ABC):
     def _search(self, rows: DistinctRows, sample: Sample) -> Minimum:
         rate = max(float(rows.weight @ rows.frequency) / sample.weight, 1e-3)
         small = sample
-        if rows.weight.size > 2 * SIFTING_ROWS:
-            part = _every(rows, rows.weight.size // SIFTING_ROWS)
+        if rows.weight.size > 2 * self.sifting_rows:
+            part = _every(rows, rows.weight.size // self.sifting_rows)
             small = _sample(self._likelihood(part), part)
-        first, grid = self._starts(rate)
+        first, grid = self._starts(rate, few_customers=sample.weight < FEW_CUSTOMERS)
         if instant_repeaters(rows):
             grid = []  # the likelihood has a useless pole at alpha = 0: keep to the ordinary maximum
         return search(sample, small, self.coordinates, first, grid, self.prior)
@@ -231,7 +231,7 @@ class PurchaseModel(FittedModel, ABC):
     def _likelihood(self, rows: DistinctRows) -> Likelihood: ...
 
     @abstractmethod
-    def _starts(self, rate: float) -> tuple[Array, list[Array]]: ...
+    def _starts(self, rate: float, few_customers: bool) -> tuple[Array, list[Array]]: ...
 
     @abstractmethod
     def _diagnose(self, end: Minimum, rows: DistinctRows) -> tuple[list[int], str | None]: ...
