@@ -16,7 +16,6 @@ import itertools
 import warnings
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from fit import processor_time, report
 from simulated import PURCHASES, SPEND, daily_summary

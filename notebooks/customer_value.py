@@ -67,7 +67,9 @@ model.confidence_intervals()
 # %%
 expected = model.expected_purchases(weeks, horizon=39)
 later = summarize(log, date(1998, 6, 30))["frequency"].reindex(weeks.index) - weeks["frequency"]
-by_frequency = pd.DataFrame({"expected": expected, "actual": later, "customers": 1}).groupby(weeks["frequency"].clip(upper=7))
+by_frequency = pd.DataFrame({"expected": expected, "actual": later, "customers": 1}).groupby(
+    weeks["frequency"].clip(upper=7)
+)
 by_frequency.agg({"expected": "mean", "actual": "mean", "customers": "sum"}).round(2)
 
 # %% [markdown]
@@ -86,11 +88,13 @@ round(expected.sum()), int(later.sum())
 # or more: the flaw that the LightGBM model of the full run corrects.)
 
 # %%
-pd.DataFrame({
-    "p_alive": model.probability_alive(weeks),
-    "no purchase in 39 weeks": model.probability_no_purchase(weeks, horizon=39),
-    "really bought nothing": (later == 0).astype(float),
-}).groupby(weeks["frequency"].clip(upper=7)).mean().round(2)
+pd.DataFrame(
+    {
+        "p_alive": model.probability_alive(weeks),
+        "no purchase in 39 weeks": model.probability_no_purchase(weeks, horizon=39),
+        "really bought nothing": (later == 0).astype(float),
+    }
+).groupby(weeks["frequency"].clip(upper=7)).mean().round(2)
 
 # %% [markdown]
 # ## Gamma-Gamma: how much will she spend?

@@ -78,13 +78,26 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     # The same model, from its files, gives the same scores for the same log, as CSV and as Parquet.
     assert call("score", folder, "shop.csv", "again.parquet").code == 0
     again = read_table(Path("again.parquet"))
-    pd.testing.assert_frame_equal(again[scores.columns[3:15]], read_table(folder / "scores.parquet")[scores.columns[3:15]])
+    pd.testing.assert_frame_equal(
+        again[scores.columns[3:15]], read_table(folder / "scores.parquet")[scores.columns[3:15]]
+    )
     assert call("report", "again.parquet").code == 0
     assert "<html" in Path("again.html").read_text()
 
     # A log of other customers, with the program's own column names.
     call("simulate", "new.parquet", "--customers", 30, "--seed", 99)
-    scored = call("score", folder, "new.parquet", "new.csv", "--customer-id", "customer_id", "--date", "date", "--amount", "amount")
+    scored = call(
+        "score",
+        folder,
+        "new.parquet",
+        "new.csv",
+        "--customer-id",
+        "customer_id",
+        "--date",
+        "date",
+        "--amount",
+        "amount",
+    )
     assert scored.code == 0, scored.err
     assert read_table(Path("new.csv"))["churn_probability"].between(0, 1).all()
     assert call("handover", "--out", "given").code == 0
@@ -171,7 +184,9 @@ def test_an_impossible_config_names_its_key_in_one_line_with_exit_code_2(call, s
     assert not Path("runs").exists()
 
 
-def test_an_interrupted_write_leaves_no_folder_that_looks_finished(call, stranger: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupted_write_leaves_no_folder_that_looks_finished(
+    call, stranger: Path, monkeypatch: pytest.MonkeyPatch
+):
     def interrupt(*_: object, **__: object) -> str:
         raise KeyboardInterrupt
 
@@ -181,7 +196,9 @@ def test_an_interrupted_write_leaves_no_folder_that_looks_finished(call, strange
     assert list(Path("runs").rglob("*")) == [Path("runs/shop")]
 
 
-@pytest.mark.parametrize("command", ["train", "init", "summary", "simulate", "score", "report", "handover", "experiment", "ui"])
+@pytest.mark.parametrize(
+    "command", ["train", "init", "summary", "simulate", "score", "report", "handover", "experiment", "ui"]
+)
 def test_every_command_explains_itself(call, command: str):
     done = call(command, "--help")
     assert done.code == 0

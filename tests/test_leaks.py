@@ -76,7 +76,7 @@ def vandalised(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     if how == "change":
         future = future.assign(amount=rng.lognormal(5, 3, len(future)).round(2), date=random_days)
     elif how == "delete":
-        future = future.sample(frac=0.6, random_state=4)
+        future = future.sample(frac=0.3, random_state=4)
     elif how == "duplicate":
         future = pd.concat([future] * 3).assign(customer_id=lambda f: f["customer_id"].to_numpy()[::-1])
     elif how == "shuffle":

@@ -23,7 +23,10 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="What is each customer worth, who is about to leave, and what do we do about it: from a transaction log.",
 )  # fmt: skip
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of the config; may be repeated.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of the config; may be repeated."),
+]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day, YYYY-MM-DD.")]
 CustomerId = Annotated[str, typer.Option(help="The log's column with the customer.")]
 DateColumn = Annotated[str, typer.Option("--date", help="The log's column with the date or timestamp.")]
@@ -71,7 +74,9 @@ def train(
 @app.command()
 def init(
     log: Annotated[Path, typer.Argument(help="A CSV or Parquet log.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write the config; left out, configs/<log's name>.yaml.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the config; left out, configs/<log's name>.yaml.")
+    ] = None,
 ) -> None:
     """Write a first config, guessed from a log: which columns, which dates."""
     from churn_clv.delivery.first_config import write_first_config
@@ -90,7 +95,9 @@ def summary(
     customer_id: CustomerId = "customer_id",
     date_column: DateColumn = "date",
     amount: Amount = "amount",
-    spend: Annotated[Literal["repeat", "all"], typer.Option(help="Days that monetary_value averages; 'repeat' leaves out the first.")] = "repeat",
+    spend: Annotated[
+        Literal["repeat", "all"], typer.Option(help="Days that monetary_value averages; 'repeat' leaves out the first.")
+    ] = "repeat",
     date_format: Annotated[str | None, typer.Option(help="strptime pattern of the dates, such as %d/%m/%Y.")] = None,
     decimal: Annotated[Literal[".", ","], typer.Option(help="Decimal mark of the amounts.")] = ".",
 ) -> None:
@@ -119,7 +126,9 @@ def simulate(
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2023, 1, 1),  # noqa: DTZ001
     days: Annotated[int, typer.Option(min=2, help="Length of the log in days.")] = 730,
     arrival_days: Annotated[int, typer.Option(min=1, help="Days over which first purchases are spread.")] = 365,
-    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A true parameter: r, alpha, a, b (days), p, q, v.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A true parameter: r, alpha, a, b (days), p, q, v.")
+    ] = None,
 ) -> None:
     """Draw a transaction log from BG/NBD and Gamma-Gamma with known parameters."""
     from churn_clv.data.simulate import parse_truth, simulate_log
@@ -129,7 +138,12 @@ def simulate(
     check_table_path(out)
     try:
         frame = simulate_log(
-            customers=customers, seed=seed, start=start.date(), days=days, arrival_days=arrival_days, truth=parse_truth(parameter or [])
+            customers=customers,
+            seed=seed,
+            start=start.date(),
+            days=days,
+            arrival_days=arrival_days,
+            truth=parse_truth(parameter or []),
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -143,9 +157,15 @@ def score(
     log: Annotated[Path, typer.Argument(help="A CSV or Parquet log of any customers.")],
     out: Annotated[Path, typer.Argument(help="The scores, .csv or .parquet.")],
     as_of: Day = None,
-    customer_id: Annotated[str | None, typer.Option(help="The log's column with the customer; left out, as in training.")] = None,
-    date_column: Annotated[str | None, typer.Option("--date", help="The log's column with the date; left out, as in training.")] = None,
-    amount: Annotated[str | None, typer.Option(help="The log's column with the amount; left out, as in training.")] = None,
+    customer_id: Annotated[
+        str | None, typer.Option(help="The log's column with the customer; left out, as in training.")
+    ] = None,
+    date_column: Annotated[
+        str | None, typer.Option("--date", help="The log's column with the date; left out, as in training.")
+    ] = None,
+    amount: Annotated[
+        str | None, typer.Option(help="The log's column with the amount; left out, as in training.")
+    ] = None,
 ) -> None:
     """Score the customers of a log, known or never seen, with a fitted model."""
     from churn_clv.delivery.batch import score_file
@@ -186,7 +206,9 @@ def handover(
 
 @app.command()
 def experiment(
-    question: Annotated[Path, typer.Argument(help="An experiment's YAML, for example experiments/first_purchase.yaml.")],
+    question: Annotated[
+        Path, typer.Argument(help="An experiment's YAML, for example experiments/first_purchase.yaml.")
+    ],
     out: Annotated[Path, typer.Option(help="Where run folders are written.")] = Path("runs"),
 ) -> None:
     """Run an experiment's configs as sibling MLflow runs and print their comparison."""
@@ -194,7 +216,10 @@ def experiment(
 
     asked = load_experiment(question)
     print(asked.question)
-    runs = {name: _train_and_log(config, out, {"question": asked.question, "variant": name}) for name, config in asked.runs.items()}
+    runs = {
+        name: _train_and_log(config, out, {"question": asked.question, "variant": name})
+        for name, config in asked.runs.items()
+    }
     _print_table(comparison(runs), "metric")
 
 
@@ -261,7 +286,10 @@ def _print_run(run: Run, folder: Path, logged: Logged) -> None:
 def _closing_table(run: Run) -> object:
     from rich.table import Table
 
-    table = Table(title=f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}", title_justify="left")
+    table = Table(
+        title=f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}",
+        title_justify="left",
+    )
     for heading in ("metric", "this run", "± s.e.", "best rival", "which"):
         table.add_column(heading, justify="left" if heading in ("metric", "which") else "right")
     from churn_clv.evaluation.judgement import best_rival
@@ -270,13 +298,21 @@ def _closing_table(run: Run) -> object:
                          ("value", "top_10_percent_capture"), ("value", "rmse")):  # fmt: skip
         rows = run.judgement.tables()[task].loc[metric]
         own, (rival, value) = rows.loc["this_run"], best_rival(rows["value"], metric)
-        table.add_row(f"{task} {metric.replace('_', ' ')}", f"{own['value']:.3f}", f"{own['standard_error']:.3f}", f"{value:.3f}", rival)
+        table.add_row(
+            f"{task} {metric.replace('_', ' ')}",
+            f"{own['value']:.3f}",
+            f"{own['standard_error']:.3f}",
+            f"{value:.3f}",
+            rival,
+        )
     return table
 
 
 def _print_cleaning(cleaning: CleaningReport) -> None:
     touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in cleaning.steps if step.rows]
-    print(f"Log: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out" + (": " + "; ".join(touched) if touched else ""))
+    print(
+        f"Log: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out" + (": " + "; ".join(touched) if touched else "")
+    )
 
 
 def _print_table(frame: pd.DataFrame, first: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -63,6 +64,12 @@ class SimulatedSection(Section):
     def _positive(cls, truth: dict[str, float]) -> dict[str, float]:
         Truth(**truth)
         return truth
+
+    @model_validator(mode="after")
+    def _arrivals_within(self) -> SimulatedSection:
+        if self.arrival_days > self.days:
+            raise ValueError(f"arrival_days: {self.arrival_days} is longer than the log, days: {self.days}")
+        return self
 
 
 class DataSection(Section):
@@ -163,6 +170,8 @@ class GridSection(Section):
     @field_validator("value_cuts", "risk_cuts")
     @classmethod
     def _in_order(cls, cuts: str | list[float]) -> str | list[float]:
+        if isinstance(cuts, list) and not all(map(isfinite, cuts)):
+            raise ValueError(f"cut points must be finite numbers; got {cuts}")
         if isinstance(cuts, list) and (not cuts or any(later <= earlier for earlier, later in pairwise(cuts))):
             raise ValueError(f"cut points must be given in increasing order, each once; got {cuts}")
         return cuts
@@ -261,7 +270,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ConfigError(
+            f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+        ) from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections; got {type(content).__name__}")
     return content
@@ -274,7 +285,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: write --set section.key=value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {override}: the value is not valid YAML") from None
     patch(content, parts, value)
 

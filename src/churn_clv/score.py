@@ -49,7 +49,9 @@ class FittedModels:
     settings: ValueSettings
 
 
-def score(models: FittedModels, log: TransactionLog, as_of: date, attributes: pd.DataFrame | None = None) -> pd.DataFrame:
+def score(
+    models: FittedModels, log: TransactionLog, as_of: date, attributes: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Score every customer who had bought by a day, from what was known on it.
 
     Parameters

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from io import StringIO
 
 import pandas as pd
 
@@ -84,7 +85,9 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     with clock.stage("judge on the holdout"):
         judged = score(judged_models, log, windows.calibration_end, attributes)
         outcomes = _holdout_outcomes(log, windows)
-        judgement = judge(judged, outcomes, _rivals(config, log, windows, judged_models), **config.evaluation.model_dump())
+        judgement = judge(
+            judged, outcomes, _rivals(config, log, windows, judged_models), **config.evaluation.model_dump()
+        )
         judged_grid = cell_table(judged_models.grid, judged, outcomes)
     with clock.stage("refit on the whole log"), _noted(notes):
         models = fit_models(
@@ -144,22 +147,37 @@ def fit_purchases(config: Config, summary: pd.DataFrame, as_of: date) -> Purchas
 
 
 def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
-    """Fit Gamma-Gamma with the configured engine."""
-    if config.value.engine == "lifetimes":
-        used = summary[(summary["monetary_days"] > 0) & (summary["monetary_value"] > 0)]
-        return GammaGammaModel.from_lifetimes(_lifetimes_fit("GammaGammaFitter", used, ["monetary_days", "monetary_value"]))
-    return GammaGammaModel().fit(summary)
+    """Fit Gamma-Gamma with the configured engine and see that it has an answer for every customer."""
+    try:
+        if config.value.engine == "lifetimes":
+            used = summary[(summary["monetary_days"] > 0) & (summary["monetary_value"] > 0)]
+            fitter = _lifetimes_fit("GammaGammaFitter", used, ["monetary_days", "monetary_value"])
+            model = GammaGammaModel.from_lifetimes(fitter)
+        else:
+            model = GammaGammaModel().fit(summary)
+        model.expected_spend(summary)
+    except ValueError as error:
+        raise InputError(
+            f"no spend model: {error}; data.columns.amount: null counts purchases instead of money"
+        ) from error
+    return model
 
 
 def fit_churn(
-    config: Config, log: TransactionLog, labels: tuple[LabelWindow, ...], attributes: pd.DataFrame | None, notes: list[str]
+    config: Config,
+    log: TransactionLog,
+    labels: tuple[LabelWindow, ...],
+    attributes: pd.DataFrame | None,
+    notes: list[str],
 ) -> ChurnModel:
     """Fit the churn model on past cutoffs, each with the forecast a purchase model made from what was known then."""
     usable = [label for label in labels if _has_repeat_buyers(log, label.cutoff, config)]
     if not usable:
         cutoffs = ", ".join(str(label.cutoff) for label in labels)
         raise InputError(f"windows.label_cutoffs: no customer had bought twice by {cutoffs}; use later cutoffs")
-    notes += [f"Label cutoff {w.cutoff} is left out: nobody had bought twice by then." for w in labels if w not in usable]
+    notes += [
+        f"Label cutoff {w.cutoff} is left out: nobody had bought twice by then." for w in labels if w not in usable
+    ]
     features = with_attributes(features_at(log, [label.cutoff for label in usable]), attributes)
     churned = (outcomes_after(log, usable)["purchases"] == 0).astype(float).rename("churned")
     parts = [past_inputs(config, log, label, features.xs(label.cutoff, level="cutoff")) for label in usable]
@@ -172,7 +190,9 @@ def fit_churn(
     return model
 
 
-def past_inputs(config: Config, log: TransactionLog, label: LabelWindow, features: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+def past_inputs(
+    config: Config, log: TransactionLog, label: LabelWindow, features: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series]:
     """What the churn model would have read at a past cutoff: the purchase model is fitted on what was known then."""
     summary = summarize(log, label.cutoff, config.value.spend_days)
     return churn_inputs(fit_purchases(config, summary, label.cutoff), summary, features, label.horizon_days)
@@ -191,7 +211,9 @@ def _rivals(config: Config, log: TransactionLog, windows: Windows, models: Fitte
         }),
         "last_period": _last_period(log, windows, summary.index),
     }  # fmt: skip
-    past = pd.concat({w.cutoff: summarize(log, w.cutoff, days) for w in windows.labels}, names=["cutoff", "customer_id"])
+    past = pd.concat(
+        {w.cutoff: summarize(log, w.cutoff, days) for w in windows.labels}, names=["cutoff", "customer_id"]
+    )
     churned = (outcomes_after(log, windows.labels)["purchases"] == 0).astype(float)
     labels = churned.reindex(past.index)
     rivals["logistic_rfm"] = RFMLogistic().fit(past, labels).predict_probability(summary).to_frame()
@@ -206,7 +228,9 @@ def _last_period(log: TransactionLog, windows: Windows, customers: pd.Index) -> 
     old = outcomes_after(log, [period]).droplevel("cutoff").rename(columns=columns)
     everyone = summarize(log, windows.calibration_end, "all")
     new = everyone[everyone["T"] < windows.horizon_days]
-    first = pd.DataFrame({"expected_purchases": new["monetary_days"], "expected_spend": new["monetary_value"] * new["monetary_days"]})
+    first = pd.DataFrame(
+        {"expected_purchases": new["monetary_days"], "expected_spend": new["monetary_value"] * new["monetary_days"]}
+    )
     return pd.concat([old, first]).reindex(customers).fillna(0.0)
 
 
@@ -214,10 +238,17 @@ def _open(config: Config) -> tuple[TransactionLog, pd.DataFrame | None]:
     data = config.data
     simulated = data.simulated.model_dump() | {"truth": Truth(**data.simulated.truth)}
     log = open_log(
-        data.source, data.path, data.column_names(), data.reading_rules(), simulated=simulated, memory_limit=data.memory_limit
+        data.source,
+        data.path,
+        data.column_names(),
+        data.reading_rules(),
+        simulated=simulated,
+        memory_limit=data.memory_limit,
     )
     table = data.attributes
-    return log, open_attributes(data.source, table.path if table else None, table.customer_id if table else "customer_id")
+    return log, open_attributes(
+        data.source, table.path if table else None, table.customer_id if table else "customer_id"
+    )
 
 
 def _outside_training(
@@ -233,9 +264,17 @@ def _outside_training(
 def _windows(config: Config, log: TransactionLog) -> Windows:
     w = config.windows
     return resolve_windows(
-        first_day=log.first_day, last_day=log.last_day, calibration_end=w.calibration_end, holdout_end=w.holdout_end,
+        first_day=log.first_day, last_day=_known_until(config, log), calibration_end=w.calibration_end, holdout_end=w.holdout_end,
         label_cutoffs=w.label_cutoffs, label_horizon=w.label_horizon, score_as_of=w.score_as_of,
     )  # fmt: skip
+
+
+def _known_until(config: Config, log: TransactionLog) -> date:
+    """The last day the log speaks of: where the config names it, days without a purchase at the end are known too."""
+    drawn = config.data.simulated
+    if config.data.source == "simulated":
+        return drawn.start + timedelta(days=drawn.days - 1)
+    return config.data.end or log.last_day
 
 
 def _holdout_outcomes(log: TransactionLog, windows: Windows) -> pd.DataFrame:
@@ -247,11 +286,18 @@ def _has_repeat_buyers(log: TransactionLog, cutoff: date, config: Config) -> boo
 
 
 def _lifetimes_fit(fitter: str, frame: pd.DataFrame, columns: list[str]) -> object:
-    with warnings.catch_warnings():
+    """Fit by lifetimes, without its warnings and its print-outs."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         import lifetimes
+        from lifetimes.utils import ConvergenceError
 
-        return getattr(lifetimes, fitter)().fit(*(frame[c] for c in columns))
+        try:
+            return getattr(lifetimes, fitter)().fit(*(frame[c] for c in columns))
+        except ConvergenceError:
+            raise InputError(
+                f"lifetimes' {fitter} did not converge on {len(frame)} customers; use value.engine: native"
+            ) from None
 
 
 def _remarks(windows: Windows, judgement: Judgement) -> list[str]:

@@ -302,9 +302,7 @@ def test_a_fault_in_a_folder_names_its_file(tmp_path: Path) -> None:
         read_transactions(path)
 
 
-WHOLE = (
-    HEADER + "".join(f"c{i % 7},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{i}.50\n" for i in range(40))
-).encode()
+WHOLE = (HEADER + "".join(f"c{i % 7},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{i}.50\n" for i in range(40))).encode()
 SHARDS = [
     b"\x00",
     b"\xff",
@@ -320,9 +318,7 @@ SHARDS = [
     b"9" * 400,
 ]
 damage = st.lists(
-    st.tuples(
-        st.integers(0, len(WHOLE)), st.integers(0, 40), st.sampled_from(SHARDS) | st.binary(max_size=3)
-    ),
+    st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 40), st.sampled_from(SHARDS) | st.binary(max_size=3)),
     max_size=3,
 )
 

@@ -101,9 +101,7 @@ def test_decimal_commas_are_read_where_the_rules_say_so(tmp_path: Path) -> None:
     assert days(read_text(tmp_path, text, Columns(), ReadingRules(decimal=","))) == DAYS
 
 
-@pytest.mark.parametrize(
-    "name", ["log.tsv", "log.txt", "LOG.CSV", "a*.csv", "a[b].csv", "it's.csv", "ä ö.csv"]
-)
+@pytest.mark.parametrize("name", ["log.tsv", "log.txt", "LOG.CSV", "a*.csv", "a[b].csv", "it's.csv", "ä ö.csv"])
 def test_the_name_of_a_file_is_taken_as_it_is(name: str, tmp_path: Path) -> None:
     (tmp_path / "ab.csv").write_text("other,columns\n1,2\n")  # what a glob would find too
     assert days(read_text(tmp_path, LINES, name=name)) == DAYS
@@ -236,9 +234,7 @@ def test_a_timestamp_without_an_offset_is_local_already() -> None:
 )  # fmt: skip
 def test_a_date_format_is_followed(text: str, pattern: str) -> None:
     rules = ReadingRules(date_format=pattern)
-    expected = (
-        date(2024, 1, 6) if "%z" in pattern else date(2024, 1, 5)
-    )  # 23:30 at -02:00 is the next day in UTC
+    expected = date(2024, 1, 6) if "%z" in pattern else date(2024, 1, 5)  # 23:30 at -02:00 is the next day in UTC
     assert days(read_transactions(frame(("a", text, 1)), rules=rules))[0][1] == expected
 
 
@@ -256,9 +252,7 @@ def test_a_date_format_is_followed(text: str, pattern: str) -> None:
         ([0, -1], -1.0, True, False),
     ],
 )
-def test_a_purchase_day_follows_the_rule(
-    amounts: list[float], net: float, by_line: bool, by_net: bool
-) -> None:
+def test_a_purchase_day_follows_the_rule(amounts: list[float], net: float, by_line: bool, by_net: bool) -> None:
     log = frame(*(("a", "2024-01-05", amount) for amount in amounts))
     wanted = [("a", date(2024, 1, 5), net, by_line, len(amounts))]
     assert days(read_transactions(log)) == wanted
@@ -289,8 +283,7 @@ def test_the_order_of_rows_changes_no_bit(lines: list[tuple[str, str, float]], o
     shuffled = [lines[i] for i in order if i < len(lines)]
     for duplicates in ("keep", "drop"):
         one, other = (
-            read_transactions(frame(*rows), rules=ReadingRules(duplicates=duplicates))
-            for rows in (lines, shuffled)
+            read_transactions(frame(*rows), rules=ReadingRules(duplicates=duplicates)) for rows in (lines, shuffled)
         )
         assert days(one) == days(other)
         assert one.cleaning == other.cleaning
@@ -346,9 +339,7 @@ def test_the_report_counts_every_rule_and_adds_up(duplicates: str) -> None:
         "amount finer than a millionth": (1, 0),
     }
     report = log.cleaning
-    assert (
-        report.rows_in - sum(step.removed for step in report.steps) == report.rows_out == 6 - one_if_dropped
-    )
+    assert report.rows_in - sum(step.removed for step in report.steps) == report.rows_out == 6 - one_if_dropped
     assert engine.run(log.connection, "SELECT count(*) FROM transactions") == [(report.rows_out,)]
     assert (log.first_day, log.last_day, log.n_customers) == (date(2024, 1, 5), date(2024, 1, 7), 4)
     assert json.loads(json.dumps(report.to_dict()))["rows_in"] == len(MESSY)
@@ -387,9 +378,7 @@ def test_drop_rows_leaves_out_what_meets_every_condition_of_a_rule(
 
 
 def test_a_broken_row_that_is_left_out_anyway_is_no_error() -> None:
-    broken = frame(
-        ("a", "2024-01-05", 1), ("b", "1900-01-01", 1), ("", "never", "ten"), ("c", "9999-12-31", 1)
-    )
+    broken = frame(("a", "2024-01-05", 1), ("b", "1900-01-01", 1), ("", "never", "ten"), ("c", "9999-12-31", 1))
     rules = ReadingRules(start=date(2024, 1, 1), end=date(2024, 12, 31))
     assert read_transactions(broken, rules=rules).cleaning.rows_out == 1
 
@@ -413,9 +402,7 @@ def test_a_hostile_column_name_is_only_a_name(name: str, tmp_path: Path) -> None
     log.to_parquet(tmp_path / "log.parquet")
     log.to_csv(tmp_path / "log.csv", index=False)
     for source in (log, tmp_path / "log.parquet", tmp_path / "log.csv"):
-        read = read_transactions(
-            source, Columns(amount=name), ReadingRules(drop_rows=[{name: [2]}, {name: ["'x"]}])
-        )
+        read = read_transactions(source, Columns(amount=name), ReadingRules(drop_rows=[{name: [2]}, {name: ["'x"]}]))
         assert days(read) == [("a", date(2024, 1, 5), 1.0, True, 1)]
 
 
@@ -478,9 +465,7 @@ def test_a_connection_that_is_lent_stays_open_until_its_owner_locks_it(tmp_path:
         connection.execute("SELECT * FROM glob('*')")
 
 
-def test_reading_leaves_only_the_two_tables_and_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reading_leaves_only_the_two_tables_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     log = read_transactions(frame(("a", "2024-01-05", 1)))
@@ -495,9 +480,9 @@ def test_reading_leaves_only_the_two_tables_and_no_file(
 def test_a_log_beyond_the_memory_limit_spills_or_says_so(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     numbers = np.arange(1_500_000)
-    pd.DataFrame(
-        {"customer_id": numbers.astype(str), "date": pd.Timestamp("2024-01-05"), "amount": 1.0}
-    ).to_parquet(path)
+    pd.DataFrame({"customer_id": numbers.astype(str), "date": pd.Timestamp("2024-01-05"), "amount": 1.0}).to_parquet(
+        path
+    )
     spill = tmp_path / "spill"
     log = read_transactions(path, connection=engine.connect("160MB", 1, str(spill)))
     assert log.n_customers == len(numbers)

@@ -116,7 +116,6 @@ def test_one_seed_one_judgement(truth: tuple[pd.DataFrame, pd.DataFrame]) -> Non
     pd.testing.assert_series_equal(one.churn["value"], other.churn["value"])
 
 
-@pytest.mark.xfail(strict=True, reason="judge() fills unmatched customers with NaN and goes on")
 def test_a_customer_whom_nobody_observed_is_not_taken_for_one_who_stayed(
     truth: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:
@@ -125,7 +124,6 @@ def test_a_customer_whom_nobody_observed_is_not_taken_for_one_who_stayed(
         judged((scores, outcomes.iloc[:-5]), rival=worse(scores))
 
 
-@pytest.mark.xfail(strict=True, reason="judge() fills unmatched customers with NaN and goes on")
 def test_a_rival_without_a_customer_is_refused(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     with pytest.raises(ValueError, match="rival"):
         judged(truth, rival=worse(truth[0]).iloc[:-5])

@@ -61,7 +61,7 @@ def test_with_nothing_to_learn_the_answer_is_the_offset_alone() -> None:
     assert fitted.importances().empty
     assert list(fitted.to_files()) == ["churn.json"]
     loss = -np.mean(np.where(churned == 1, np.log(sigmoid(offset)), np.log(sigmoid(-offset))))
-    assert fitted.cross_validation_ == pytest.approx({"offset": loss, "chosen": loss})
+    assert fitted.cross_validation_["offset"] == fitted.cross_validation_["chosen"] == pytest.approx(loss)
 
 
 def test_noise_is_hardly_ever_learned() -> None:

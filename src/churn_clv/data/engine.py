@@ -40,9 +40,7 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def run(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None
-) -> list[tuple[Any, ...]]:
+def run(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     """Execute a statement with bound values and return every row; DuckDB 2 wants a result read to its end."""
     return connection.execute(sql, values or {}).fetchall()
 

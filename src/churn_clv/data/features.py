@@ -10,6 +10,7 @@ import pandas as pd
 from churn_clv.data.engine import query
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow
+from churn_clv.errors import InputError
 
 
 def features_at(log: TransactionLog, cutoffs: Sequence[date]) -> pd.DataFrame:
@@ -41,9 +42,20 @@ def outcomes_after(log: TransactionLog, labels: Sequence[LabelWindow]) -> pd.Dat
 
 
 def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> pd.DataFrame:
-    """Join customer attributes (indexed by customer_id) to features; customers without any get missing values."""
+    """Join customer attributes (indexed by customer_id) to features; customers without any get missing values.
+
+    Raises
+    ------
+    InputError
+        If an attribute has the name of a feature.
+    """
     if attributes is None:
         return features
+    taken = sorted(set(attributes.columns) & {*features.columns, "p_alive"})
+    if taken:
+        raise InputError(
+            f"data.attributes: the columns {taken} have the names of features; rename them in the attributes table"
+        )
     joined = features.join(attributes, on="customer_id", how="left")
     return joined.reindex(features.index)
 

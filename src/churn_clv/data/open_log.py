@@ -79,10 +79,16 @@ def open_attributes(source: str, path: str | None, customer_id: str) -> pd.DataF
     file = Path(path)
     if not file.is_file():
         raise InputError(f"data.attributes.path: {file}: no such file")
-    table = pd.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pd.read_csv(file, dtype={customer_id: "str"})
+    table = (
+        pd.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pd.read_csv(file, dtype={customer_id: "str"})
+    )
     if customer_id not in table.columns:
-        raise InputError(f"{file}: no column {customer_id!r}{nearest(customer_id, table.columns)}; columns: {list(table.columns)}")
+        raise InputError(
+            f"{file}: no column {customer_id!r}{nearest(customer_id, table.columns)}; columns: {list(table.columns)}"
+        )
     table = table.astype({customer_id: "str"}).set_index(customer_id).rename_axis("customer_id")
     if not table.index.is_unique:
-        raise InputError(f"{file}: {int(table.index.duplicated().sum())} rows repeat a customer; give one row a customer")
+        raise InputError(
+            f"{file}: {int(table.index.duplicated().sum())} rows repeat a customer; give one row a customer"
+        )
     return table

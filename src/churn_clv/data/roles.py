@@ -42,9 +42,7 @@ def roles(source: Source, columns: Columns, rules: ReadingRules) -> list[Express
     refuse_inexact_ids(source, columns, types[names["customer_id"]])
     text = {role: ColumnExpression(name).cast("VARCHAR") for role, name in names.items()}
     nothing = ConstantExpression(None).cast("VARCHAR")
-    chosen = [
-        text.get(role, nothing).alias(role) for role in ("customer_id", "order_id", "product_id", "channel")
-    ]
+    chosen = [text.get(role, nothing).alias(role) for role in ("customer_id", "order_id", "product_id", "channel")]
     chosen += dates(names["date"], types[names["date"]], rules.date_format)
     for role in ("amount", "quantity"):
         chosen += numbers(role, names.get(role), types)
@@ -61,11 +59,7 @@ def refuse_shared(source: Source, names: dict[str, str]) -> None:
 
 def remedy_for(role: str) -> str:
     """Say what to do about a column that is not there."""
-    return (
-        "Set amount to null if the log has no amounts."
-        if role == "amount"
-        else f"Name the right column for {role}."
-    )
+    return "Set amount to null if the log has no amounts." if role == "amount" else f"Name the right column for {role}."
 
 
 def refuse_inexact_ids(source: Source, columns: Columns, kind: str) -> None:
@@ -76,9 +70,7 @@ def refuse_inexact_ids(source: Source, columns: Columns, kind: str) -> None:
             "which rounds long ids: read them as text (pandas: dtype=str) and write the file again"
         )
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "BOOLEAN", "BLOB")):
-        raise InputError(
-            f"{source.label}: column {columns.customer_id!r} holds {kind}, not ids: write them as text"
-        )
+        raise InputError(f"{source.label}: column {columns.customer_id!r} holds {kind}, not ids: write them as text")
 
 
 def dates(name: str, kind: str, date_format: str | None) -> list[Expression]:

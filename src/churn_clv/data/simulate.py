@@ -65,11 +65,13 @@ def simulate_log(
     nu = rng.gamma(truth.q, 1 / truth.v, customers)
     amount = np.maximum(rng.gamma(truth.p, 1.0, owner.size) / nu[owner], 0.01).round(2)
     width = len(str(customers))
-    frame = pd.DataFrame({
-        "customer_id": pd.Series(np.char.zfill((owner + 1).astype(str), width)).astype("str"),
-        "date": pd.Timestamp(start) + pd.to_timedelta(np.floor(moment).astype(np.int64), unit="D"),
-        "amount": amount,
-    })
+    frame = pd.DataFrame(
+        {
+            "customer_id": pd.Series(np.char.zfill((owner + 1).astype(str), width)).astype("str"),
+            "date": pd.Timestamp(start) + pd.to_timedelta(np.floor(moment).astype(np.int64), unit="D"),
+            "amount": amount,
+        }
+    )
     return frame.sort_values(["date", "customer_id"], kind="stable", ignore_index=True)
 
 

@@ -55,9 +55,7 @@ def open_source(
         raise InputError(f"{shortened(path.name, 80)}: cannot be opened ({failure.strerror})") from None
 
 
-def file_source(
-    path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConnection, scratch: Path
-) -> Source:
+def file_source(path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConnection, scratch: Path) -> Source:
     """Open a file, or a folder of files, by its kind."""
     paths = data_files(path)
     if kind_of(paths[0]) == "parquet":
@@ -132,9 +130,7 @@ def csv_source(
     names, delimiter = csv_files.read_header(paths[0], rules.encoding, rules.delimiter)
     for other in paths[1:]:
         if csv_files.read_header(other, rules.encoding, delimiter)[0] != names:
-            raise InputError(
-                f"{path.name}: {other.name} has other columns than {paths[0].name}: make them agree"
-            )
+            raise InputError(f"{path.name}: {other.name} has other columns than {paths[0].name}: make them agree")
     refuse_twins(path.name, names)
 
     surveys = {part: csv_files.survey(part, rules.encoding, delimiter) for part in paths}
@@ -153,9 +149,7 @@ def csv_source(
 
     columns = {name: f"c{i}" for i, name in enumerate(names)}
     place = partial(place_in, paths, read, line)
-    return Source(
-        path.name, read(paths), columns, place, lambda failure: csv_files.explain(failure, path.name)
-    )
+    return Source(path.name, read(paths), columns, place, lambda failure: csv_files.explain(failure, path.name))
 
 
 def place_in(
@@ -179,16 +173,13 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
     """Open a pandas frame; columns that are neither numbers nor datetimes are read as text."""
     names = [str(name) for name in frame.columns]
     refuse_twins("the frame", names)
-    plain = frame.set_axis([f"c{i}" for i in range(len(names))], axis=1)
-    plain = plain.assign(
-        **{name: as_text(plain[name]) for name in map(str, plain) if needs_text(plain[name])}
-    )
+    # A copy, because DuckDB 2.0 cannot read a frame that is a backward view of another.
+    plain = frame.set_axis([f"c{i}" for i in range(len(names))], axis=1).copy()
+    plain = plain.assign(**{name: as_text(plain[name]) for name in map(str, plain) if needs_text(plain[name])})
     columns = {name: f"c{i}" for i, name in enumerate(names)}
 
     def explain(failure: duckdb.Error) -> InputError:
-        return InputError(
-            "the frame: DuckDB cannot read one of its columns: convert it to text, numbers or datetimes"
-        )
+        return InputError("the frame: DuckDB cannot read one of its columns: convert it to text, numbers or datetimes")
 
     try:
         lines = connection.from_df(plain)
@@ -213,6 +204,4 @@ def refuse_twins(label: str, names: list[str]) -> None:
     """Refuse a source with two columns of one name."""
     twins = [name for name, times in Counter(names).items() if times > 1 and name]
     if twins:
-        raise InputError(
-            f"{label}: column {twins[0]!r} stands {names.count(twins[0])} times: rename or remove one"
-        )
+        raise InputError(f"{label}: column {twins[0]!r} stands {names.count(twins[0])} times: rename or remove one")

@@ -67,9 +67,7 @@ def read_transactions(
     try:
         log = admit(source, columns, rules, room)
     except duckdb.OutOfMemoryException:
-        raise InputError(
-            "the log does not fit into the memory limit: raise it or name a spill directory"
-        ) from None
+        raise InputError("the log does not fit into the memory limit: raise it or name a spill directory") from None
     if connection is None:
         engine.lock(room)
     return log
@@ -97,9 +95,7 @@ def admit(
     return TransactionLog(connection, cleaning, columns.amount is not None, first_day, last_day, n_customers)
 
 
-def stage(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules
-) -> None:
+def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
     """Read every line once into the table `staged`, parsed and with its fate."""
     zone = known_zone(rules.timezone)
     check_format(connection, rules.date_format)
@@ -114,9 +110,7 @@ def stage(
                 "timezone": rules.timezone,
                 "iso": rules.date_format is None,
                 "number": number_pattern(rules.decimal),
-                "missing_customer": "no_customer"
-                if rules.missing_customer_id == "drop"
-                else "error:no_customer",
+                "missing_customer": "no_customer" if rules.missing_customer_id == "drop" else "error:no_customer",
                 "start": rules.start,
                 "end": rules.end,
                 "latest": latest,
@@ -135,9 +129,7 @@ def known_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise InputError(
-            f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'"
-        ) from None
+        raise InputError(f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'") from None
 
 
 def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
@@ -162,22 +154,16 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
     """Fill `transactions` with the lines kept and `customer_days` with their days."""
     if rules.duplicates == "drop":
         engine.run(connection, engine.query("drop_duplicates"))
-    optional = [
-        role for role in ("order_id", "product_id", "quantity", "channel") if role in columns.mapped()
-    ]
+    optional = [role for role in ("order_id", "product_id", "quantity", "channel") if role in columns.mapped()]
     kept = connection.table("staged").filter(ColumnExpression("fate").isnull())
     engine.run(connection, "DROP TABLE IF EXISTS transactions")
     kept.select("customer_id", "day", "amount", *optional).create("transactions")
-    engine.run(
-        connection, engine.query("customer_days"), {"positive_net": rules.purchase_rule == "positive_net"}
-    )
+    engine.run(connection, engine.query("customer_days"), {"positive_net": rules.purchase_rule == "positive_net"})
 
 
 def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:
     """Return the first day, the last day and the number of customers."""
-    [found] = engine.run(
-        connection, "SELECT min(day), max(day), count(DISTINCT customer_id) FROM customer_days"
-    )
+    [found] = engine.run(connection, "SELECT min(day), max(day), count(DISTINCT customer_id) FROM customer_days")
     if found[0] is None:
         raise InputError(
             f"{label}: no transaction is left after cleaning: check start, end, drop_rows and the id column"

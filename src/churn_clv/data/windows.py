@@ -130,7 +130,9 @@ def resolve_windows(
     _check_order(first_day, last_day, calibration_end, holdout_end)
     as_of = score_as_of or last_day
     if not holdout_end <= as_of <= last_day:
-        raise WindowError("score_as_of", f"{as_of} is not between holdout_end {holdout_end} and the log's last day {last_day}")
+        raise WindowError(
+            "score_as_of", f"{as_of} is not between holdout_end {holdout_end} and the log's last day {last_day}"
+        )
     horizon = (holdout_end - calibration_end).days
     if label_cutoffs is None:
         labels = _default_labels(first_day, calibration_end, horizon, label_horizon)
@@ -177,10 +179,14 @@ def _default_labels(
 
 def _check_labels(labels: Sequence[LabelWindow], first_day: date, calibration_end: date) -> None:
     if not labels:
-        raise WindowError("label_cutoffs", "is empty: the churn model needs at least one past cutoff with a known outcome")
+        raise WindowError(
+            "label_cutoffs", "is empty: the churn model needs at least one past cutoff with a known outcome"
+        )
     for before, after in pairwise(labels):
         if after.cutoff <= before.cutoff:
-            raise WindowError("label_cutoffs", f"{after.cutoff} does not come after {before.cutoff}; list them in order, once each")
+            raise WindowError(
+                "label_cutoffs", f"{after.cutoff} does not come after {before.cutoff}; list them in order, once each"
+            )
     for label in labels:
         if label.cutoff < first_day:
             raise WindowError("label_cutoffs", f"{label.cutoff} is before the first day of the log, {first_day}")

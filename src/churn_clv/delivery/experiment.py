@@ -15,7 +15,13 @@ from churn_clv.evaluation.judgement import RUN
 from churn_clv.train import Run
 
 _KEYS = {"question", "base", "runs", "answer"}
-SHOWN = (("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"), ("value", "rmse"))
+SHOWN = (
+    ("churn", "auc"),
+    ("churn", "log_loss"),
+    ("churn", "calibration_error"),
+    ("value", "normalised_gini"),
+    ("value", "rmse"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,9 @@ def load_experiment(path: Path) -> Experiment:
     content = read_yaml(path)
     unknown, missing = set(content) - _KEYS, {"question", "base", "runs"} - set(content)
     if unknown or missing:
-        raise ConfigError(f"{path}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}; the keys are {sorted(_KEYS)}")
+        raise ConfigError(
+            f"{path}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}; the keys are {sorted(_KEYS)}"
+        )
     base = read_yaml(Path(content["base"]))
     configs = {}
     for name, changes in content["runs"].items():
@@ -59,7 +67,9 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     result = copy.deepcopy(dict(base))
     for key, value in changes.items():
         inner = result.get(key)
-        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else copy.deepcopy(value)
+        result[key] = (
+            merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else copy.deepcopy(value)
+        )
     return result
 
 

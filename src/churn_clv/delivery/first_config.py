@@ -18,7 +18,18 @@ from churn_clv.errors import InputError
 SAMPLE_ROWS = 2000
 # The first pattern that a column's name matches wins; a name is compared in lower case.
 _NAMES = {
-    "customer_id": ("customer.?id", "customer", "client", "household", "user", "member", "account", "buyer", "cust", "kunde"),
+    "customer_id": (
+        "customer.?id",
+        "customer",
+        "client",
+        "household",
+        "user",
+        "member",
+        "account",
+        "buyer",
+        "cust",
+        "kunde",
+    ),
     "date": ("date", "timestamp", "datetime", "day", "time", "created", "datum"),
     "amount": ("amount", "revenue", "sales", "total", "spend", "value", "price", "betrag"),
 }
@@ -71,7 +82,9 @@ def guess_columns(sample: pd.DataFrame) -> dict[str, str]:
         if named:
             found[role] = str(named[0])
         elif role != "amount":
-            raise InputError(f"no column looks like the {role}; name it in a config under data.columns. Columns: {list(sample.columns)}")
+            raise InputError(
+                f"no column looks like the {role}; name it in a config under data.columns. Columns: {list(sample.columns)}"
+            )
     return found
 
 
@@ -87,9 +100,13 @@ def guess_date_format(dates: pd.Series) -> str | None:
         return None
     fitting = [f for f in _FORMATS if pd.to_datetime(dates, format=f, errors="coerce").notna().all()]
     if not fitting:
-        raise InputError(f"no known pattern reads all of the first {len(dates)} dates; write a config with data.date_format")
+        raise InputError(
+            f"no known pattern reads all of the first {len(dates)} dates; write a config with data.date_format"
+        )
     if len(fitting) > 1:
-        raise InputError(f"the first {len(dates)} dates fit {' and '.join(fitting)}; write a config with the right data.date_format")
+        raise InputError(
+            f"the first {len(dates)} dates fit {' and '.join(fitting)}; write a config with the right data.date_format"
+        )
     return fitting[0]
 
 

@@ -85,7 +85,16 @@ def read_model(folder: Path) -> ScoringModel:
 
 
 # What a new log shares with the training log; its start, end and dropped rows are the training log's own.
-_MANNER = ("date_format", "decimal", "delimiter", "encoding", "timezone", "duplicates", "missing_customer_id", "purchase_rule")
+_MANNER = (
+    "date_format",
+    "decimal",
+    "delimiter",
+    "encoding",
+    "timezone",
+    "duplicates",
+    "missing_customer_id",
+    "purchase_rule",
+)
 
 
 def _verified(folder: Path) -> dict[str, str]:
@@ -96,7 +105,9 @@ def _verified(folder: Path) -> dict[str, str]:
     expected = {name: digest for digest, name in lines}
     present = {path.name for path in folder.iterdir()} - {DIGESTS}
     for name in sorted(present ^ set(expected)):
-        raise InputError(f"{folder / name}: {'not listed in' if name in present else 'missing, but listed in'} {DIGESTS}")
+        raise InputError(
+            f"{folder / name}: {'not listed in' if name in present else 'missing, but listed in'} {DIGESTS}"
+        )
     files = {}
     for name, digest in expected.items():
         data = (folder / name).read_bytes()

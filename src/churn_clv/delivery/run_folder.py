@@ -146,4 +146,3 @@ def _free_name(parent: Path, started: datetime) -> Path:
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = table.reset_index().astype(object)
     return rows.where(rows.notna(), None).to_dict("records")
-

@@ -47,7 +47,9 @@ def render_score_page(scores: pd.DataFrame, name: str) -> str:
         clv=("clv", "sum"), churn_probability=("churn_probability", "mean"),
     )  # fmt: skip
     ordered = sorted(cells.to_dict("records"), key=lambda c: (_rank(c["risk_tier"]), _rank(c["value_tier"])))
-    return template.render(name=name, scores=scores, cells=ordered, as_of=scores["as_of"].iloc[0], horizon=scores["horizon_days"].iloc[0])
+    return template.render(
+        name=name, scores=scores, cells=ordered, as_of=scores["as_of"].iloc[0], horizon=scores["horizon_days"].iloc[0]
+    )
 
 
 def _rank(tier: str) -> int:

@@ -18,7 +18,19 @@ from churn_clv.train import Run
 
 PORT = 5000
 _LIBRARIES = ("lifetimes", "lightgbm", "mlflow", "pandas", "numpy", "scipy", "duckdb", "scikit-learn")
-_SERVING = ("duckdb", "jinja2", "lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "scipy")
+_SERVING = (
+    "duckdb",
+    "jinja2",
+    "lightgbm",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "scikit-learn",
+    "scipy",
+)
 _HEADLINES = (
     ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
     ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of spend", "value/normalised_gini", ".3f"),
@@ -58,7 +70,9 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
         with prepared_store():
             experiment = _experiment(run.config.tracking.experiment)
         name = f"{run.config.name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
-        with mlflow.start_run(experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})) as active:
+        with mlflow.start_run(
+            experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})
+        ) as active:
             mlflow.log_input(_dataset(run), context="training")
             mlflow.log_params(_flat(run.config.model_dump(mode="json")))
             mlflow.log_artifacts(str(folder / "figures"), "figures")
@@ -71,7 +85,9 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
             return Logged(active.info.run_id, experiment, run.config.registered_model, version_number)
     except mlflow.exceptions.MlflowException as error:
         store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE).split("@")[-1]
-        raise InputError(f"MLflow at {store} did not take the run ({str(error)[:200]}); the run itself is complete in {folder}") from error
+        raise InputError(
+            f"MLflow at {store} did not take the run ({str(error)[:200]}); the run itself is complete in {folder}"
+        ) from error
 
 
 def _log_model(run: Run, folder: Path) -> Any:
@@ -146,7 +162,8 @@ def _tags(run: Run, folder: Path) -> dict[str, str]:
         "data": f"{run.log.n_customers:,} customers, {run.windows.first_day} to {run.log.last_day}",
         "data_fingerprint": run.fingerprint,
         "loses_to_baseline": "; ".join(losses) or "no",
-        "diagnoses": " ".join(m.diagnosis_ for m in (run.models.purchases, run.models.spend) if m and m.diagnosis_) or "none",
+        "diagnoses": " ".join(m.diagnosis_ for m in (run.models.purchases, run.models.spend) if m and m.diagnosis_)
+        or "none",
         "run_folder": folder.name,
         "seeds": f"churn {run.config.churn.seed}, bootstrap {run.config.evaluation.seed}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
@@ -166,7 +183,11 @@ def _headline(run: Run) -> str:
 
 
 def _numbers(run: Run) -> dict[str, float]:
-    fitted = {f"parameters/{model}/{name}": value for model, params in parameters_of(run).items() for name, value in params.items()}
+    fitted = {
+        f"parameters/{model}/{name}": value
+        for model, params in parameters_of(run).items()
+        for name, value in params.items()
+    }
     seconds = {f"seconds/{stage.replace(' ', '_')}": value for stage, value in run.seconds.items()}
     return metrics_of(run) | fitted | seconds
 
@@ -179,7 +200,11 @@ def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": str(value)[:500]}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict) and value
+            else {f"{prefix}{key}": str(value)[:500]}
+        )
     return flat
 
 
@@ -205,4 +230,6 @@ def _experiment(name: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite")
-    return str(mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None))
+    return str(
+        mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None)
+    )

@@ -84,7 +84,12 @@ class Judgement:
 
 
 def judge(
-    judged: pd.DataFrame, outcomes: pd.DataFrame, rivals: Mapping[str, pd.DataFrame], *, bootstrap_samples: int, seed: int
+    judged: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    rivals: Mapping[str, pd.DataFrame],
+    *,
+    bootstrap_samples: int,
+    seed: int,
 ) -> Judgement:
     """Compare the scores made at calibration_end with what happened.
 
@@ -100,7 +105,16 @@ def judge(
     Returns
     -------
     Judgement, with paired bootstrap errors over customers.
+
+    Raises
+    ------
+    ValueError
+        If a judged customer has no outcome, or a rival has no prediction for one.
     """
+    for name, frame in {"outcomes": outcomes, **rivals}.items():
+        missing = int((~judged.index.isin(frame.index)).sum())
+        if missing:
+            raise ValueError(f"{name}: {missing} of {len(judged)} judged customers are missing")
     actual = outcomes.reindex(judged.index)
     churned = (actual["purchases"] == 0).to_numpy().astype(float)
     weights = bootstrap_weights(len(judged), bootstrap_samples, seed)

@@ -85,22 +85,36 @@ def calibration_error_noise(risk: np.ndarray, seed: int, draws: int = 200, bins:
 def calibration_slope(churned: np.ndarray, risk: np.ndarray) -> Weighted:
     """Prepare the slope of the outcome on logit(risk) by logistic regression; 1 is neither over- nor underconfident."""
     p = np.clip(risk, 1e-6, 1 - 1e-6)
-    design = np.column_stack([np.ones_like(p), np.log(p) - np.log1p(-p)])
+    logit = np.log(p) - np.log1p(-p)
+    design = np.column_stack([np.ones_like(p), logit - logit.mean()])
 
     def evaluate(weights: np.ndarray) -> float:
-        if not 0 < (weights * churned).sum() < weights.sum() or np.ptp(design[:, 1]) == 0:
+        both_outcomes = 0 < (weights * churned).sum() < weights.sum()
+        if not both_outcomes or np.ptp(logit[weights > 0]) == 0:
             return float("nan")
-        beta = np.array([0.0, 1.0])
-        for _ in range(25):
-            fitted = 1 / (1 + np.exp(-design @ beta))
-            hessian = design.T @ (design * (weights * fitted * (1 - fitted))[:, None])
-            step = np.linalg.solve(hessian, design.T @ (weights * (churned - fitted)))
-            beta = beta + step
-            if np.abs(step).max() < 1e-8:
-                break
-        return float(beta[1])
+        return _logistic_slope(design, churned, weights)
 
     return evaluate
+
+
+def _logistic_slope(design: np.ndarray, churned: np.ndarray, weights: np.ndarray) -> float:
+    """The second coefficient of a logistic regression, by Newton with step halving (plain Newton can diverge)."""
+
+    def loss(beta: np.ndarray) -> float:
+        return float(weights @ np.logaddexp(0, (1 - 2 * churned) * (design @ beta)))
+
+    beta = np.zeros(2)
+    for _ in range(50):
+        fitted = np.exp(-np.logaddexp(0, -(design @ beta)))
+        hessian = design.T @ (design * (weights * fitted * (1 - fitted))[:, None])
+        hessian[np.diag_indices(2)] *= 1 + 1e-10
+        step = np.linalg.solve(hessian, design.T @ (weights * (churned - fitted)))
+        while loss(beta + step) > loss(beta) + 1e-9 and np.abs(step).max() > 1e-10:
+            step = step / 2
+        beta = beta + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(beta[1])
 
 
 def top_decile_lift(churned: np.ndarray, risk: np.ndarray) -> Weighted:
@@ -231,7 +245,8 @@ def compare(
         for model in predictions:
             gap = draws[first] - draws[model]
             low, high = np.nanquantile(gap, [0.025, 0.975]) if np.isfinite(gap).any() else (np.nan, np.nan)
-            rows.append((metric, model, plain[model], np.nanstd(draws[model], ddof=1), plain[first] - plain[model], low, high))
+            error = np.nanstd(draws[model], ddof=1) if np.isfinite(draws[model]).sum() > 1 else np.nan
+            rows.append((metric, model, plain[model], error, plain[first] - plain[model], low, high))
     columns = ["metric", "model", "value", "standard_error", "difference", "difference_low", "difference_high"]
     return pd.DataFrame(rows, columns=columns).set_index(["metric", "model"])
 

@@ -9,6 +9,7 @@ from churn_clv.models.distinct_rows import Array
 from churn_clv.models.gamma_gamma import GammaGammaModel
 from churn_clv.models.prediction_intervals import clv_intervals
 from churn_clv.models.purchase_model import PurchaseModel, check_horizon, continuous_rate
+from churn_clv.models.quadrature import gauss_legendre
 
 __all__ = ["clv_intervals", "discounted_clv", "residual_clv", "value_if_active"]
 
@@ -117,7 +118,7 @@ def _continuous(horizon: float, delta: float) -> tuple[Array, Array]:
     """Return nodes and factors of int exp(-delta t) dE(t) = exp(-delta H) E(H) + delta int exp(-delta t) E(t) dt."""
     if delta == 0:
         return np.array([horizon]), np.ones(1)
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = gauss_legendre(NODES)
     # t = H u^2 gathers nodes near 0, where the expectation bends most
     u = (nodes + 1) / 2
     inner = delta * np.exp(-delta * horizon * u**2) * weights * u * horizon

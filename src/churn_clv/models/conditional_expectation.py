@@ -19,6 +19,7 @@ from churn_clv.models.quadrature import beta_mean
 Array = NDArray[np.float64]
 
 MAX_TERMS = 400
+BLOCK = 2048
 # beyond these the terms of the series grow before they fall, and digits are lost
 LARGEST_LOSS = 1e3
 LARGEST_SHAPE, LOWEST_D, HIGHEST_D = 30.0, -8.0, 60.0
@@ -69,8 +70,9 @@ def _sum_series(a: float, c: Array, D: Array, z: Array) -> tuple[Array, Array, N
         if np.count_nonzero(small) * 4 >= small.size:
             at = place[small]
             sums[at], peaks[at], done[at] = total[small], largest[small], True
-            open_ = ~small
-            place, c, D, z, term, total, largest = (v[open_] for v in (place, c, D, z, term, total, largest))
+            left = ~small
+            place = place[left]
+            c, D, z, term, total, largest = (v[left] for v in (c, D, z, term, total, largest))
             if not place.size:
                 break
     return sums, peaks, done
@@ -86,12 +88,15 @@ def _phi(power: float, log_growth: Array) -> Array:
 def _quadrature(a: float, c: Array, k: Array, ratio: Array) -> Array:
     """Integrate over p in blocks of states, t / A = ratio."""
     result = np.empty_like(c)
-    for begin in range(0, c.size, 2048):
-        at = slice(begin, begin + 2048)
-        kk, rr = k[at, None], ratio[at, None]
-        result[at] = beta_mean(
-            lambda p, kk=kk, rr=rr: -np.expm1(-kk * np.log1p(p * rr)) / p,
-            a, c[at], at_zero=k[at] * ratio[at], at_one=-np.expm1(-k[at] * np.log1p(ratio[at])),
-            steepness=(k[at] + 1) * ratio[at] / 2,
-        )  # fmt: skip
+    for begin in range(0, c.size, BLOCK):
+        at = slice(begin, begin + BLOCK)
+        result[at] = _quadrature_block(a, c[at], k[at], ratio[at])
     return result
+
+
+def _quadrature_block(a: float, c: Array, k: Array, ratio: Array) -> Array:
+    def purchases(p: Array) -> Array:
+        return np.asarray(-np.expm1(-k[:, None] * np.log1p(p * ratio[:, None])) / p)
+
+    at_one = -np.expm1(-k * np.log1p(ratio))
+    return beta_mean(purchases, a, c, at_zero=k * ratio, at_one=at_one, steepness=(k + 1) * ratio / 2)

@@ -64,15 +64,15 @@ class DropoutAtPurchase:
         return float(value), gradient, hessian
 
     def _survived(self, a: float, b: float) -> tuple[float, Array, Array]:
-        j = np.arange(self._y_above.size)
+        j = np.arange(float(self._y_above.size))
         own, both = 1 / (b + j), 1 / (a + b + j)
         M = self._y_above
-        value = M @ log_ratio(b + j, a)
+        value = float(M @ log_ratio(b + j, a))
         gradient = np.array([0, 0, -(M @ both), M @ (own - both)])
         hessian = np.zeros((4, 4))
         hessian[2:, 2:] = M @ both**2
         hessian[3, 3] -= M @ own**2
-        return float(value), gradient, hessian
+        return value, gradient, hessian
 
     def _leaving(self, r: float, alpha: float, a: float, b: float) -> tuple[float, Array, Array]:
         tables = growth_tables(self._times, alpha)
@@ -145,7 +145,7 @@ def growth_tables(times: Array, alpha: float) -> tuple[Array, Array, Array]:
 
 def log_ratio(b: Array, a: float) -> Array:
     """Return ln(b / (a + b)) without loss where a is small or large."""
-    share = a / (a + b)
+    share: Array = a / (a + b)
     return np.where(share < 0.5, np.log1p(-share), np.log(b / (a + b)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from churn_clv.models.distinct_rows import Array
+from churn_clv.models.quadrature import gauss_legendre
 from churn_clv.models.special import log_rising
 
 NODES = 256
@@ -62,7 +63,7 @@ def _log_count(n: float, k: Array, A: Array, t: Array | float) -> Array:
 
 def _times(n: Array, k: Array, A: Array, t: float) -> tuple[Array, Array, Array]:
     """Return times in (0, t], their logarithms and log weights, around the peak of y^(n+1) / (A+y)^(k+n+1)."""
-    node, weight = np.polynomial.legendre.leggauss(NODES)
+    node, weight = gauss_legendre(NODES)
     peak = np.log((n + 1) * A / k)
     spread = np.sqrt(3 * DEPTH * (1 / (n + 1) + 1 / k))
     high = np.minimum(np.log(t), peak + spread + 2 * DEPTH / k)

@@ -16,6 +16,7 @@ import numpy as np
 
 from churn_clv.models.distinct_rows import Array, DistinctRows
 from churn_clv.models.dropout_at_purchase import exceedances, growth_tables
+from churn_clv.models.quadrature import gauss_legendre
 
 NODES = 64
 DEPTH = 44.0  # beyond e^-44 of its start the integrand is below rounding
@@ -96,7 +97,7 @@ def dropout_nodes(x: Array, t_x: Array, T: Array, params: Array) -> tuple[Array,
     """
     r, alpha, s, beta = params
     m = min(alpha, beta)
-    node, weight = np.polynomial.legendre.leggauss(NODES)
+    node, weight = gauss_legendre(NODES)
     span = np.log1p((T - t_x) / (m + t_x))
     # the logarithm of the integrand times dy/dv falls at least this fast in v
     fall = (r + x) * (m + t_x) / (alpha + t_x) + (s + 1) * (m + t_x) / (beta + t_x) - 1

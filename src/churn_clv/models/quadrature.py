@@ -7,6 +7,7 @@ equally spaced nodes converge geometrically (Trefethen & Weideman 2014, SIAM Rev
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,15 @@ Array = NDArray[np.float64]
 NODES = 192
 DEPTH = 42.0  # e^-42 is below rounding
 SMALL_SHAPE = 5.0  # a Beta shape under this has a tail too long for the nodes: the tail is taken out exactly
+
+
+@cache
+def gauss_legendre(nodes: int) -> tuple[Array, Array]:
+    """Return nodes and weights on [-1, 1]."""
+    node, weight = np.polynomial.legendre.leggauss(nodes)
+    node.setflags(write=False)
+    weight.setflags(write=False)
+    return node, weight
 
 
 def beta_mean(

@@ -52,9 +52,9 @@ def first_start(rate: float) -> Array:
 
 def grid_of_starts(rate: float, few_customers: bool = False) -> list[Array]:
     """Return starts over heterogeneity, dropout and its spread: 27, or 80 where few customers leave many maxima."""
-    shapes, dropouts, spreads = (0.3, 1.5, 10.0), (0.003, 0.05, 0.3), (0.3, 3.0, 30.0)
+    shapes, dropouts, spreads = [0.3, 1.5, 10.0], [0.003, 0.05, 0.3], [0.3, 3.0, 30.0]
     if few_customers:
-        shapes, dropouts, spreads = (0.05, *shapes), (*dropouts, 0.6, 0.9), (0.03, *spreads)
+        shapes, dropouts, spreads = [0.05, *shapes], [*dropouts, 0.6, 0.9], [0.03, *spreads]
     grid = product(shapes, dropouts, spreads)
     return [np.array([np.log(r), np.log(rate / (1 - p)), _logit(p), np.log(s)]) for r, p, s in grid]
 

@@ -70,7 +70,9 @@ def place(grid: Grid, scores: pd.DataFrame) -> pd.DataFrame:
     risk = np.searchsorted(grid.risk_cuts, scores["churn_probability"], side="right")
     tiers = [(v, r) for v in grid.value_tiers for r in grid.risk_tiers]
     cell = value * len(grid.risk_tiers) + risk
-    table = pd.DataFrame([(v, r, *plan_for(v, r)) for v, r in tiers], columns=["value_tier", "risk_tier", "segment", "action"])
+    table = pd.DataFrame(
+        [(v, r, *plan_for(v, r)) for v, r in tiers], columns=["value_tier", "risk_tier", "segment", "action"]
+    )
     return table.iloc[cell].set_index(scores.index)
 
 
@@ -111,7 +113,9 @@ def cell_table(grid: Grid, scores: pd.DataFrame, outcomes: pd.DataFrame | None =
 
 
 def _realised(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    joined = scores[["risk_tier", "value_tier"]].join(outcomes[["purchases", "spend"]], how="left", validate="one_to_one")
+    joined = scores[["risk_tier", "value_tier"]].join(
+        outcomes[["purchases", "spend"]], how="left", validate="one_to_one"
+    )
     joined["churned"] = (joined["purchases"] == 0).astype(float)
     groups = joined.groupby(["risk_tier", "value_tier"])
     n, churn = groups.size(), groups["churned"].mean()
@@ -133,8 +137,11 @@ def wilson(rate: pd.Series, n: pd.Series, z: float = 1.96) -> tuple[pd.Series, p
 def _cuts(values: pd.Series, cuts: Cuts) -> tuple[float, ...]:
     if not isinstance(cuts, str):
         return tuple(cuts)
-    exact = np.unique(np.quantile(values, [1 / 3, 2 / 3]))
-    exact = exact[(exact > values.min()) & (exact <= values.max())]
+    above = values[values > values.min()]
+    if above.empty:
+        return ()
+    # Where most customers share the lowest value, the next value up is the first that separates any.
+    exact = np.unique(np.maximum(np.quantile(values, [1 / 3, 2 / 3]), above.min()))
     for digits in (2, 3, 4):
         rounded = np.array([float(f"{cut:.{digits}g}") for cut in exact])
         # Rounding must not move a cut across another one, nor past the bulk of a narrow distribution.
