@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -84,10 +85,14 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
             version_number = _register(run.config.registered_model, model, active.info.run_id)
             return Logged(active.info.run_id, experiment, run.config.registered_model, version_number)
     except mlflow.exceptions.MlflowException as error:
-        store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE).split("@")[-1]
-        raise InputError(
-            f"MLflow at {store} did not take the run ({str(error)[:200]}); the run itself is complete in {folder}"
-        ) from error
+        store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
+        refused = _without_credentials(f"MLflow at {store} did not take the run: {str(error)[:200]}")
+        raise InputError(f"{refused}; the run itself is complete in {folder}") from None
+
+
+def _without_credentials(text: str) -> str:
+    """Cut user and password out of every address."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def _log_model(run: Run, folder: Path) -> Any:

@@ -1,0 +1,78 @@
+"""One run in MLflow: found again by its name, judged by its metrics, its model loaded and asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from churn_clv.delivery.run_folder import write_run
+from churn_clv.delivery.tracking import Logged, log_run
+from churn_clv.train import Run
+
+
+@pytest.fixture(scope="module")
+def logged(small_run: Run, migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    import shutil
+
+    place = tmp_path_factory.mktemp("tracked")
+    store = shutil.copy(migrated_store, place / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        folder = write_run(small_run, place / "runs", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+        yield log_run(small_run, folder)
+
+
+def test_the_runs_page_says_which_run_it_is_and_how_good(small_run: Run, logged: Logged):
+    run = mlflow.get_run(logged.run_id)
+    assert run.info.run_name == "small 2026-01-02 03:04:05"
+    assert run.info.status == "FINISHED"
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**small**, holdout 2024-06-30 to 2024-12-15 (168 days): churn AUC ")
+    assert run.data.tags["data_fingerprint"] == small_run.fingerprint
+
+
+def test_every_metric_of_the_run_is_logged_with_its_standard_error(small_run: Run, logged: Logged):
+    metrics = mlflow.get_run(logged.run_id).data.metrics
+    for name, value in small_run.judgement.metrics().items():
+        assert metrics[name] == pytest.approx(value, rel=1e-12)
+    assert {"churn/auc_se", "value/normalised_gini_se", "grid/effective_cells"} <= set(metrics)
+
+
+def test_report_config_and_figures_are_artifacts_and_hold_no_customer(small_run: Run, logged: Logged):
+    client = mlflow.MlflowClient()
+    names = {item.path for item in client.list_artifacts(logged.run_id)}
+    assert {"report.html", "config.yaml", "metrics.json", "grid.csv", "figures", "score_sample.json"} <= names
+    sample = client.download_artifacts(logged.run_id, "score_sample.json")
+    assert "customer_id" not in Path(sample).read_text()
+
+
+def test_the_registered_challenger_answers_as_the_run_did_without_pickle(small_run: Run, logged: Logged, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    model = mlflow.pyfunc.load_model(f"models:/{logged.model_name}@challenger")
+    lines = small_run.log.connection.execute(
+        "SELECT customer_id, CAST(day AS VARCHAR) AS date, amount FROM transactions"
+    ).df()
+    answer = model.predict(lines, params={"as_of": str(small_run.windows.score_as_of)}).set_index("customer_id")
+    expected = small_run.scores.assign(as_of=small_run.scores["as_of"].astype("str"))
+    pd.testing.assert_frame_equal(answer, expected, check_dtype=False, rtol=1e-12)
+
+
+def test_a_dead_tracking_server_is_one_error_and_the_folder_stays(small_run: Run, tmp_path: Path, monkeypatch):
+    from churn_clv.errors import InputError
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    folder = write_run(small_run, tmp_path, datetime(2026, 1, 2, tzinfo=UTC))
+    try:
+        with pytest.raises(InputError, match="complete in") as refused:
+            log_run(small_run, folder)
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert "secret" not in str(refused.value)
+    assert (folder / "report.html").is_file()
