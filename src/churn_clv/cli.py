@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,8 @@ def main() -> None:
     """Run the program; bad input is one line on standard error and exit code 2."""
     from churn_clv.errors import InputError
 
+    # Before numpy is loaded: the models' sums are short, and idle BLAS threads spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except InputError as error:

@@ -131,7 +131,7 @@ class WindowsSection(Section):
 class ValueSection(Section):
     """The purchase and spend models, and the CLV they give."""
 
-    purchase_model: Literal["bg_nbd"] = "bg_nbd"
+    purchase_model: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"] = "bg_nbd"
     engine: Literal["native", "lifetimes"] = "native"
     spend_days: Literal["repeat", "all"] = "repeat"
     clv_horizon: Duration = "52 weeks"

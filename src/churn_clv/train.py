@@ -26,7 +26,7 @@ from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, Windows, duration_days, resolve_windows
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import Judgement, judge
-from churn_clv.models import BetaGeoModel, GammaGammaModel, ModelWarning
+from churn_clv.models import BetaGeoModel, GammaGammaModel, ModelWarning, ModifiedBetaGeoModel, ParetoNBDModel
 from churn_clv.models.baselines import LastPurchaseRule, RFMLogistic
 from churn_clv.models.churn import ChurnModel
 from churn_clv.models.purchase_model import PurchaseModel
@@ -34,6 +34,11 @@ from churn_clv.score import FittedModels, ValueSettings, churn_inputs, expected_
 from churn_clv.segments.grid import Grid, cell_table, freeze_grid
 
 Progress = Callable[[str], None]
+PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
+    "bg_nbd": BetaGeoModel,
+    "mbg_nbd": ModifiedBetaGeoModel,
+    "pareto_nbd": ParetoNBDModel,
+}
 
 
 @dataclass
@@ -141,9 +146,10 @@ def fit_purchases(config: Config, summary: pd.DataFrame, as_of: date) -> Purchas
             "buyers no purchase rate can be learned: use a later date, or check that data.columns.customer_id "
             "is the customer and not the order"
         )
+    model = PURCHASE_MODELS[config.value.purchase_model]
     if config.value.engine == "lifetimes":
-        return BetaGeoModel.from_lifetimes(_lifetimes_fit("BetaGeoFitter", summary, ["frequency", "recency", "T"]))
-    return BetaGeoModel().fit(summary)
+        return model.from_lifetimes(_lifetimes_fit(model.lifetimes_name, summary, ["frequency", "recency", "T"]))
+    return model().fit(summary)
 
 
 def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
@@ -151,7 +157,7 @@ def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
     try:
         if config.value.engine == "lifetimes":
             used = summary[(summary["monetary_days"] > 0) & (summary["monetary_value"] > 0)]
-            fitter = _lifetimes_fit("GammaGammaFitter", used, ["monetary_days", "monetary_value"])
+            fitter = _lifetimes_fit(GammaGammaModel.lifetimes_name, used, ["monetary_days", "monetary_value"])
             model = GammaGammaModel.from_lifetimes(fitter)
         else:
             model = GammaGammaModel().fit(summary)
@@ -204,7 +210,7 @@ def _rivals(config: Config, log: TransactionLog, windows: Windows, models: Fitte
     summary = summarize(log, end, days)
     purchases = models.purchases.expected_purchases(summary, horizon)
     rivals = {
-        "bg_nbd_gamma_gamma": pd.DataFrame({
+        f"{config.value.purchase_model}_gamma_gamma": pd.DataFrame({
             "churn_probability": models.purchases.probability_no_purchase(summary, horizon),
             "expected_purchases": purchases,
             "expected_spend": purchases * expected_spend(models.spend, summary),

@@ -17,8 +17,9 @@ from churn_clv import __version__
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.errors import InputError
-from churn_clv.models import BetaGeoModel, GammaGammaModel
+from churn_clv.models import BetaGeoModel, GammaGammaModel, ModifiedBetaGeoModel, ParetoNBDModel
 from churn_clv.models.churn import ChurnModel
+from churn_clv.models.purchase_model import PurchaseModel
 from churn_clv.score import FittedModels, ValueSettings
 from churn_clv.segments.grid import Grid
 
@@ -75,13 +76,20 @@ def read_model(folder: Path) -> ScoringModel:
     if content["format"] != _FORMAT:
         raise InputError(f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}")
     models = FittedModels(
-        BetaGeoModel.from_json(files["purchases.json"]),
+        _purchase_model(files["purchases.json"]),
         GammaGammaModel.from_json(files["spend.json"]) if "spend.json" in files else None,
         ChurnModel.from_files(files),
         Grid.from_dict(content["grid"]),
         ValueSettings(**content["settings"]),
     )
     return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])
+
+
+def _purchase_model(text: str) -> PurchaseModel:
+    known: dict[str, type[PurchaseModel]] = {
+        m.__name__: m for m in (BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel)
+    }
+    return known[json.loads(text)["model"]].from_json(text)
 
 
 # What a new log shares with the training log; its start, end and dropped rows are the training log's own.

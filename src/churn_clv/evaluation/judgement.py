@@ -27,7 +27,9 @@ DIRECTION = {
 }  # fmt: skip
 PURCHASE_METRICS = {"rmse": rmse, "mae": mae, "bias": bias}
 NAMES = {
-    "bg_nbd_gamma_gamma": "BG/NBD with Gamma-Gamma", "last_period": "the last period repeated",
+    "bg_nbd_gamma_gamma": "BG/NBD with Gamma-Gamma",
+    "mbg_nbd_gamma_gamma": "MBG/NBD with Gamma-Gamma",
+    "pareto_nbd_gamma_gamma": "Pareto/NBD with Gamma-Gamma", "last_period": "the last period repeated",
     "logistic_rfm": "logistic regression on RFM", "last_purchase_rule": "the last-purchase rule",
 }  # fmt: skip
 

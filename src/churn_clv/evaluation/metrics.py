@@ -86,35 +86,42 @@ def calibration_slope(churned: np.ndarray, risk: np.ndarray) -> Weighted:
     """Prepare the slope of the outcome on logit(risk) by logistic regression; 1 is neither over- nor underconfident."""
     p = np.clip(risk, 1e-6, 1 - 1e-6)
     logit = np.log(p) - np.log1p(-p)
-    design = np.column_stack([np.ones_like(p), logit - logit.mean()])
+    centred = logit - logit.mean()
+    # A bootstrap draw's slope is near the sample's, so it is sought from there.
+    start = _logistic_line(centred, churned, np.ones_like(p), (0.0, 0.0))
 
     def evaluate(weights: np.ndarray) -> float:
-        both_outcomes = 0 < (weights * churned).sum() < weights.sum()
-        if not both_outcomes or np.ptp(logit[weights > 0]) == 0:
-            return float("nan")
-        return _logistic_slope(design, churned, weights)
+        return _logistic_line(centred, churned, weights, start)[1]
 
     return evaluate
 
 
-def _logistic_slope(design: np.ndarray, churned: np.ndarray, weights: np.ndarray) -> float:
-    """The second coefficient of a logistic regression, by Newton with step halving (plain Newton can diverge)."""
+def _logistic_line(
+    z: np.ndarray, churned: np.ndarray, weights: np.ndarray, start: tuple[float, float]
+) -> tuple[float, float]:
+    """Level and slope of the logistic regression of the outcome on z, by Newton with step halving; nan where none exists."""
+    churners = float((weights * churned).sum())
+    if not 0 < churners < weights.sum() or np.ptp(z[weights > 0]) == 0:
+        return float("nan"), float("nan")
+    level, slope = start if np.isfinite(start).all() else (0.0, 0.0)
+    sign = 1 - 2 * churned
 
-    def loss(beta: np.ndarray) -> float:
-        return float(weights @ np.logaddexp(0, (1 - 2 * churned) * (design @ beta)))
+    def loss(level: float, slope: float) -> float:
+        return float((weights * np.logaddexp(0, sign * (level + slope * z))).sum())
 
-    beta = np.zeros(2)
+    now = loss(level, slope)
     for _ in range(50):
-        fitted = np.exp(-np.logaddexp(0, -(design @ beta)))
-        hessian = design.T @ (design * (weights * fitted * (1 - fitted))[:, None])
+        fitted = 1 / (1 + np.exp(-np.clip(level + slope * z, -700, 700)))
+        rest, bend = weights * (churned - fitted), weights * fitted * (1 - fitted)
+        hessian = np.array([[bend.sum(), (bend * z).sum()], [(bend * z).sum(), (bend * z * z).sum()]])
         hessian[np.diag_indices(2)] *= 1 + 1e-10
-        step = np.linalg.solve(hessian, design.T @ (weights * (churned - fitted)))
-        while loss(beta + step) > loss(beta) + 1e-9 and np.abs(step).max() > 1e-10:
+        step = np.linalg.solve(hessian, [rest.sum(), (rest * z).sum()])
+        while (after := loss(level + step[0], slope + step[1])) > now + 1e-9 and np.abs(step).max() > 1e-10:
             step = step / 2
-        beta = beta + step
-        if np.abs(step).max() < 1e-8:
+        level, slope, now = level + float(step[0]), slope + float(step[1]), after
+        if np.abs(step).max() < 1e-7:
             break
-    return float(beta[1])
+    return level, slope
 
 
 def top_decile_lift(churned: np.ndarray, risk: np.ndarray) -> Weighted:
@@ -172,8 +179,8 @@ def bias(actual: np.ndarray, predicted: np.ndarray) -> Weighted:
     """Prepare the predicted total over the actual total, minus 1."""
 
     def evaluate(weights: np.ndarray) -> float:
-        total = float(weights @ actual)
-        return float(weights @ predicted) / total - 1 if total != 0 else float("nan")
+        total = float((weights * actual).sum())
+        return float((weights * predicted).sum()) / total - 1 if total != 0 else float("nan")
 
     return evaluate
 
@@ -252,7 +259,8 @@ def compare(
 
 
 def _mean(losses: np.ndarray) -> Weighted:
-    return lambda weights: float(weights @ losses / weights.sum())
+    # Not a dot product: threaded BLAS spins on vectors this short.
+    return lambda weights: float((weights * losses).sum() / weights.sum())
 
 
 def _tied_groups(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
