@@ -25,6 +25,7 @@ from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, Windows, duration_days, resolve_windows
 from churn_clv.errors import InputError
+from churn_clv.evaluation.intervals import interval_quality
 from churn_clv.evaluation.judgement import Judgement, judge
 from churn_clv.models import BetaGeoModel, GammaGammaModel, ModelWarning, ModifiedBetaGeoModel, ParetoNBDModel
 from churn_clv.models.baselines import LastPurchaseRule, RFMLogistic
@@ -90,9 +91,9 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     with clock.stage("judge on the holdout"):
         judged = score(judged_models, log, windows.calibration_end, attributes)
         outcomes = _holdout_outcomes(log, windows)
-        judgement = judge(
-            judged, outcomes, _rivals(config, log, windows, judged_models), **config.evaluation.model_dump()
-        )
+        intervals = _intervals(config, log, windows, judged_models, outcomes)
+        rivals = _rivals(config, log, windows, judged_models)
+        judgement = judge(judged, outcomes, rivals, intervals=intervals, **config.evaluation.model_dump())
         judged_grid = cell_table(judged_models.grid, judged, outcomes)
     with clock.stage("refit on the whole log"), _noted(notes):
         models = fit_models(
@@ -225,6 +226,15 @@ def _rivals(config: Config, log: TransactionLog, windows: Windows, models: Fitte
     rivals["logistic_rfm"] = RFMLogistic().fit(past, labels).predict_probability(summary).to_frame()
     rivals["last_purchase_rule"] = LastPurchaseRule().fit(past, labels).predict_probability(summary).to_frame()
     return rivals
+
+
+def _intervals(
+    config: Config, log: TransactionLog, windows: Windows, models: FittedModels, outcomes: pd.DataFrame
+) -> dict[str, float]:
+    """How well the purchase model's prediction intervals held on the holdout."""
+    summary = summarize(log, windows.calibration_end, config.value.spend_days)
+    horizon, seed = windows.horizon_days, config.evaluation.seed
+    return interval_quality(models.purchases, summary, outcomes["purchases"], horizon, seed)
 
 
 def _last_period(log: TransactionLog, windows: Windows, customers: pd.Index) -> pd.DataFrame:

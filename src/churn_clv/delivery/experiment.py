@@ -79,5 +79,8 @@ def comparison(runs: Mapping[str, Run]) -> pd.DataFrame:
     for name, run in runs.items():
         tables = run.judgement.tables()
         cells = {f"{task} {metric.replace('_', ' ')}": tables[task].loc[(metric, RUN)] for task, metric in SHOWN}
-        rows[name] = {label: f"{cell['value']:.4f} ± {cell['standard_error']:.4f}" for label, cell in cells.items()}
+        # "90" in the name of a coverage is its level in per cent.
+        held = {f"purchases {key.replace('_', ' ')}": f"{value:.4f}" for key, value in run.judgement.intervals.items()}
+        figures = {label: f"{cell['value']:.4f} ± {cell['standard_error']:.4f}" for label, cell in cells.items()}
+        rows[name] = figures | held
     return pd.DataFrame(rows)

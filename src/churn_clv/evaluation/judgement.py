@@ -44,6 +44,7 @@ class Judgement:
     customers: int
     churn_rate: float
     calibration_noise: float
+    intervals: Mapping[str, float]
 
     def metrics(self) -> dict[str, float]:
         """Return the run's own metrics under stable names, standard errors under `<name>_se`."""
@@ -52,6 +53,7 @@ class Judgement:
             for metric, row in table.xs(RUN, level="model").iterrows():
                 named[f"{group}/{metric}"] = float(row["value"])
                 named[f"{group}/{metric}_se"] = float(row["standard_error"])
+        named |= {f"purchases/{name}": value for name, value in self.intervals.items()}
         named["churn/rate"] = self.churn_rate
         named["churn/calibration_error_noise_95"] = self.calibration_noise
         named["holdout/customers"] = float(self.customers)
@@ -92,6 +94,7 @@ def judge(
     *,
     bootstrap_samples: int,
     seed: int,
+    intervals: Mapping[str, float] | None = None,
 ) -> Judgement:
     """Compare the scores made at calibration_end with what happened.
 
@@ -103,6 +106,8 @@ def judge(
         purchases and spend of the same customers in the holdout.
     rivals
         Model name -> its churn_probability, expected_purchases and expected_spend, or some of them.
+    intervals
+        How well the purchase model's prediction intervals held, from `interval_quality`.
 
     Returns
     -------
@@ -133,6 +138,7 @@ def judge(
         len(judged),
         float(churned.mean()),
         calibration_error_noise(risk[RUN], seed),
+        intervals or {},
     )
 
 

@@ -1,0 +1,34 @@
+"""Intervals of a right model hold; those of a wrong one do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn_clv.evaluation.intervals import interval_quality
+from churn_clv.models import BetaGeoModel
+
+
+@pytest.fixture(scope="module")
+def truth() -> BetaGeoModel:
+    return BetaGeoModel.from_params(r=0.6, alpha=30.0, a=0.8, b=2.5)
+
+
+@pytest.fixture(scope="module")
+def histories(truth: BetaGeoModel) -> pd.DataFrame:
+    return truth.simulate(np.full(4000, 300.0), seed=11, horizon=180.0)
+
+
+def test_the_true_models_pit_is_uniform_and_its_intervals_cover(truth: BetaGeoModel, histories: pd.DataFrame):
+    held = interval_quality(truth, histories, histories["holdout_frequency"], 180.0, seed=3)
+    assert held["pit_ks"] <= held["pit_ks_noise_95"]
+    # Never less than the level: counts are whole numbers. Two standard errors of 4,000 customers are .007.
+    for level in (80, 90, 95):
+        assert held[f"coverage_{level}"] >= level / 100 - 0.007
+
+
+def test_a_model_that_promises_double_is_seen(histories: pd.DataFrame):
+    wrong = BetaGeoModel.from_params(r=0.6, alpha=10.0, a=0.8, b=2.5)
+    held = interval_quality(wrong, histories, histories["holdout_frequency"], 180.0, seed=3)
+    assert held["pit_ks"] > 2 * held["pit_ks_noise_95"]
