@@ -73,7 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--lifetimes-repeats", type=int, default=1, help="0 leaves lifetimes out (memory of ours alone)")
+    parser.add_argument(
+        "--lifetimes-repeats", type=int, default=1, help="0 leaves lifetimes out (memory of ours alone)"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     summary = daily_summary(options.customers, seed=1)

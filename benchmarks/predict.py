@@ -57,8 +57,20 @@ def accuracy() -> None:
     from mpmath import mp
 
     mp.dps = 30
-    pairs = [(0.02, 0.5), (0.3, 0.7), (0.793, 2.426), (1.0, 2.5), (1.0, 0.1), (1.0000001, 3.0), (0.5, 0.5), (2.0, 6.1), (5, 12)]
-    states = itertools.product(pairs, (0.1, 0.5, 2.4), (0, 1, 4, 26, 300, 5000), (0.0, 30.0, 1500.0), (1.0, 39.0, 3650.0))
+    pairs = [
+        (0.02, 0.5),
+        (0.3, 0.7),
+        (0.793, 2.426),
+        (1.0, 2.5),
+        (1.0, 0.1),
+        (1.0000001, 3.0),
+        (0.5, 0.5),
+        (2.0, 6.1),
+        (5, 12),
+    ]
+    states = itertools.product(
+        pairs, (0.1, 0.5, 2.4), (0, 1, 4, 26, 300, 5000), (0.0, 30.0, 1500.0), (1.0, 39.0, 3650.0)
+    )
     errors = [_error(mp, a, b, r, x, T, t) for (a, b), r, x, T, t in states]
     print(f"expected purchases, {len(errors)} cells: largest relative error {max(errors):.1e}")
 
@@ -73,8 +85,12 @@ def _error(mp: Any, a: float, b: float, r: float, x: int, T: float, t: float) ->
     # the integral over p of the definition; p = e^-s near 0 and 1 - e^-s near 1 take out the end points
     cuts = [0, 1, 3, 8, 20, 60, 200, 800, 4000]
     for begin, end in itertools.pairwise(cuts):
-        mean += mp.quad(lambda s: _integrand(mp, mp.exp(-s) / 2, 1 - mp.exp(-s) / 2, a, c, k, ratio) * mp.exp(-s) / 2, [begin, end])
-        mean += mp.quad(lambda s: _integrand(mp, 1 - mp.exp(-s) / 2, mp.exp(-s) / 2, a, c, k, ratio) * mp.exp(-s) / 2, [begin, end])
+        mean += mp.quad(
+            lambda s: _integrand(mp, mp.exp(-s) / 2, 1 - mp.exp(-s) / 2, a, c, k, ratio) * mp.exp(-s) / 2, [begin, end]
+        )
+        mean += mp.quad(
+            lambda s: _integrand(mp, 1 - mp.exp(-s) / 2, mp.exp(-s) / 2, a, c, k, ratio) * mp.exp(-s) / 2, [begin, end]
+        )
     return abs(float(got / (mean / mp.beta(a, c)) - 1))
 
 

@@ -136,7 +136,9 @@ def report(outcomes: list[Outcome]) -> None:
     frame = pd.DataFrame([vars(outcome) for outcome in outcomes])
     short = (frame["best"] - frame["ours"]).fillna(np.inf)
     flagged = frame["diagnosis"].notna()
-    failed = (short > np.where(flagged, 1e-3, 1e-4)) | frame["note"].str.startswith(("raised", "non-finite", "unverified"))
+    failed = (short > np.where(flagged, 1e-3, 1e-4)) | frame["note"].str.startswith(
+        ("raised", "non-finite", "unverified")
+    )
     behind = (frame["best"] - frame["theirs"] > 0.01).sum()
     print(
         f"{frame['regime'][0]:28s} sets {len(frame):5d}  ours: failed {failed.sum()}, diagnosed {flagged.sum()}, "

@@ -28,7 +28,7 @@ def test_the_true_models_pit_is_uniform_and_its_intervals_cover(truth: BetaGeoMo
         assert held[f"coverage_{level}"] >= level / 100 - 0.007
 
 
-def test_a_model_that_promises_double_is_seen(histories: pd.DataFrame):
-    wrong = BetaGeoModel.from_params(r=0.6, alpha=10.0, a=0.8, b=2.5)
+def test_a_model_that_promises_too_much_is_seen(histories: pd.DataFrame):
+    wrong = BetaGeoModel.from_params(r=1.2, alpha=30.0, a=0.8, b=5.0)
     held = interval_quality(wrong, histories, histories["holdout_frequency"], 180.0, seed=3)
     assert held["pit_ks"] > 2 * held["pit_ks_noise_95"]

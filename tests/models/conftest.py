@@ -19,11 +19,13 @@ def weekly_summary(log: pd.DataFrame, end: pd.Timestamp, weeks: int) -> pd.DataF
     first = before.groupby("customer_id")["date"].min()
     last = before.groupby("customer_id")["date"].max()
     repeat = before[before["date"] > before["customer_id"].map(first)]
-    summary = pd.DataFrame({
-        "frequency": before.groupby("customer_id").size() - 1,
-        "recency": (last - first).dt.days / 7,
-        "T": (end - first).dt.days / 7,
-    })
+    summary = pd.DataFrame(
+        {
+            "frequency": before.groupby("customer_id").size() - 1,
+            "recency": (last - first).dt.days / 7,
+            "T": (end - first).dt.days / 7,
+        }
+    )
     summary["monetary_value"] = repeat.groupby("customer_id")["amount"].mean().reindex(summary.index).fillna(0.0)
     held = after[after["date"] <= end + pd.Timedelta(weeks=weeks)].groupby("customer_id").size()
     summary["holdout_frequency"] = held.reindex(summary.index).fillna(0).astype(int)

@@ -146,6 +146,4 @@ def test_the_same_seed_gives_the_same_draws(cdnow: pd.DataFrame) -> None:
 
 def test_unlabelled_customers_in_groups_are_refused(cdnow: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="1 of 20 have no label"):
-        purchase_intervals(
-            MODELS[0], cdnow.iloc[:20], horizon=1, seed=1, groups=pd.Series("a", index=cdnow.index[:19])
-        )
+        purchase_intervals(MODELS[0], cdnow.iloc[:20], horizon=1, seed=1, groups=pd.Series("a", index=cdnow.index[:19]))

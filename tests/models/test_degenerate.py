@@ -52,7 +52,9 @@ def test_no_dropout_is_named_and_the_rates_keep_their_errors() -> None:
     assert model.standard_errors_[["a", "b"]].isna().all()
 
 
-@pytest.mark.parametrize(("kind", "dropout"), [(BetaGeoModel, {"a": 2, "b": 8}), (ParetoNBDModel, {"s": 1, "beta": 40})])
+@pytest.mark.parametrize(
+    ("kind", "dropout"), [(BetaGeoModel, {"a": 2, "b": 8}), (ParetoNBDModel, {"s": 1, "beta": 40})]
+)
 def test_equal_rates_are_named(kind: type[PurchaseModel], dropout: dict[str, float]) -> None:
     # everyone buys at .2 a week; sampling noise puts the maximum at r = infinity in about half of such data sets
     truth = kind.from_params(r=1e5, alpha=5e5, **dropout)
@@ -71,7 +73,9 @@ def test_repeat_purchases_at_recency_zero_are_named_with_their_number() -> None:
     buyers = summary.index[summary["frequency"] > 0][:3]
     summary.loc[buyers, "recency"] = 0.0
     model = fit_with_warning(BetaGeoModel, summary)
-    assert model.diagnosis_ is not None and model.diagnosis_.startswith("3 customers have repeat purchases at recency 0")
+    assert model.diagnosis_ is not None and model.diagnosis_.startswith(
+        "3 customers have repeat purchases at recency 0"
+    )
 
 
 @kinds

@@ -42,7 +42,9 @@ def test_gradient_and_hessian_match_central_differences(kind: Kind) -> None:
 
 def test_spend_derivatives_match_central_differences() -> None:
     rng = np.random.default_rng(1)
-    check_derivatives(BinnedSpend(rng.integers(1, 9, 200).astype(float), rng.normal(3, 1, 200), None), np.array([2.0, 3.0, 20.0]))
+    check_derivatives(
+        BinnedSpend(rng.integers(1, 9, 200).astype(float), rng.normal(3, 1, 200), None), np.array([2.0, 3.0, 20.0])
+    )
 
 
 def check_derivatives(likelihood, params: np.ndarray) -> None:  # type: ignore[no-untyped-def]
@@ -65,7 +67,9 @@ def test_the_time_unit_does_not_move_the_fit(kind: Kind, c: float) -> None:
     expected = {k: v * (c if k in ("alpha", "beta") else 1) for k, v in base.params_.items()}
     assert other.params_ == pytest.approx(expected, rel=1e-6)
     assert base.log_likelihood_ is not None
-    assert other.log_likelihood_ == pytest.approx(base.log_likelihood_ - np.log(c) * summary["frequency"].sum(), abs=1e-5)
+    assert other.log_likelihood_ == pytest.approx(
+        base.log_likelihood_ - np.log(c) * summary["frequency"].sum(), abs=1e-5
+    )
 
 
 @kinds
@@ -147,7 +151,9 @@ def test_json_keeps_every_digit(kind: Kind) -> None:
     assert back.params_ == model.params_
     assert back.log_likelihood_ == model.log_likelihood_
     pd.testing.assert_frame_equal(back.covariance_, model.covariance_, check_exact=True)
-    pd.testing.assert_series_equal(back.expected_purchases(summary, 39), model.expected_purchases(summary, 39), check_exact=True)
+    pd.testing.assert_series_equal(
+        back.expected_purchases(summary, 39), model.expected_purchases(summary, 39), check_exact=True
+    )
     with pytest.raises(ValueError, match="not GammaGammaModel"):
         GammaGammaModel.from_json(model.to_json())
 

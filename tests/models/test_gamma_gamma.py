@@ -43,7 +43,9 @@ def test_the_likelihood_is_a_density_of_the_mean(x: int) -> None:
     from scipy.integrate import quad
 
     model = GammaGammaModel.from_params(**PRINTED)
-    total, _ = quad(lambda y: np.exp(model.log_likelihood(spend([x], [np.exp(y)])) + y), -10, 18, limit=400, epsabs=1e-11)
+    total, _ = quad(
+        lambda y: np.exp(model.log_likelihood(spend([x], [np.exp(y)])) + y), -10, 18, limit=400, epsabs=1e-11
+    )
     assert total == pytest.approx(1.0, abs=1e-8)
 
 

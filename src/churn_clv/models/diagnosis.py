@@ -119,6 +119,7 @@ def conclude(end: Minimum, found: list[tuple[str, list[int]]]) -> tuple[list[int
         held = list(range(end.theta.size))
     return held, " ".join(texts) or None
 
+
 NO_SPEND_VARIATION = (
     "All customers spend the same (p and q run to infinity): the mean spend can be used, p, q and v cannot."
 )
@@ -130,9 +131,7 @@ EQUAL_PURCHASES = (
     "A customer's purchases are all alike (p runs to infinity): each customer's own mean can be used, p and v cannot."
 )
 WILD_PURCHASES = "Single purchases vary without limit (p runs to 0): spend forecasts are not usable."
-NO_MEAN = (
-    "Spend per purchase is so heavy-tailed (q <= 1) that no population mean exists: cap extreme amounts or give a prior."
-)
+NO_MEAN = "Spend per purchase is so heavy-tailed (q <= 1) that no population mean exists: cap extreme amounts or give a prior."
 
 
 def diagnose_spend(end: Minimum, constant: bool) -> tuple[list[int], str | None]:

@@ -45,7 +45,7 @@ class FittedModel:
             raise ValueError(f"{cls.__name__} needs exactly {cls.parameter_names}, got {tuple(params)}")
         bad = [name for name, value in params.items() if not (np.isfinite(value) and value > 0)]
         if bad:
-            raise ValueError(f"parameters must be positive and finite: {({name: params[name] for name in bad})}")
+            raise ValueError(f"parameters must be positive and finite: { ({name: params[name] for name in bad}) }")
         return cls()._settle(np.array([params[name] for name in cls.parameter_names], dtype=float))
 
     @property

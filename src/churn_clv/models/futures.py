@@ -45,9 +45,7 @@ class Futures:
         return rng.poisson(self.rate * np.minimum(horizon, self.lifetime))
 
 
-def simulate_summary(
-    futures: Futures, ages: Array, horizon: float | None, rng: np.random.Generator
-) -> pd.DataFrame:
+def simulate_summary(futures: Futures, ages: Array, horizon: float | None, rng: np.random.Generator) -> pd.DataFrame:
     """Turn the futures of new customers into a summary at their ages."""
     span = np.minimum(ages, futures.lifetime)
     unlimited = rng.poisson(futures.rate * span)

@@ -54,8 +54,8 @@ class GammaGammaModel(FittedModel):
     >>> import pandas as pd
     >>> model = GammaGammaModel.from_params(p=6.25, q=3.74, v=15.44)
     >>> summary = pd.DataFrame({"frequency": [2, 0], "monetary_value": [22.35, 0.0]}, index=["c1", "c2"])
-    >>> model.expectedspend_histories(summary).round(2).to_dict()
-    {'c1': 24.65, 'c2': 35.22}
+    >>> model.expected_spend(summary).round(2).to_dict()
+    {'c1': 24.66, 'c2': 35.22}
     """
 
     parameter_names = ("p", "q", "v")
@@ -160,9 +160,7 @@ class GammaGammaModel(FittedModel):
         constant = float(np.ptp(log_m)) < 1e-9
         return self._conclude(end, sample, log_unit, *diagnose_spend(end, constant))
 
-    def _conclude(
-        self, end: Minimum, sample: Sample, log_unit: float, held: list[int], diagnosis: str | None
-    ) -> Self:
+    def _conclude(self, end: Minimum, sample: Sample, log_unit: float, held: list[int], diagnosis: str | None) -> Self:
         params = COORDINATES.to_params(end.theta)
         scale = np.array([1.0, 1.0, np.exp(log_unit)])
         self._settle(params * scale)

@@ -57,11 +57,10 @@ class LeavingAtPurchase(PurchaseModel):
 
     def _dead_log_odds(self, x: Array, t_x: Array, T: Array) -> Array:
         r, alpha, a, b = self._four()
-        before_last = b + (x if self.first_purchase_counts else x - 1)
-        chance = np.divide(a, before_last, out=np.zeros_like(T), where=(x > 0) | self.first_purchase_counts)
+        before_last = b + x if self.first_purchase_counts else np.where(x > 0, b + (x - 1), np.inf)
         with np.errstate(divide="ignore"):
-            # one logarithm a customer: ln a/(b+y-1) + (r+x) ln (alpha+T)/(alpha+t_x), -inf without a chance to leave
-            return np.log(chance) + (r + x) * np.log((alpha + T) / (alpha + t_x))
+            # ln a/(b+y-1) + (r+x) ln (alpha+T)/(alpha+t_x), -inf without a chance to leave
+            return np.log(a / before_last) + (r + x) * np.log((alpha + T) / (alpha + t_x))
 
     def _mean_if_alive(self, x: Array, T: Array, t: Array) -> Array:
         r, alpha, a, _ = self._four()

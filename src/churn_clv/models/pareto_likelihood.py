@@ -138,7 +138,6 @@ def _log_terms(
     return log_term, first, second
 
 
-
 def log_dead_terms(x: Array, t_x: Array, T: Array, params: Array) -> Array:
     """Return ln of P(left before T) over P(alive at T), given the history."""
     result = np.empty_like(T)

@@ -24,6 +24,8 @@ from churn_clv.models.fitting import FEW_CUSTOMERS, Coordinates, Likelihood, Sam
 from churn_clv.models.futures import Futures, simulate_summary, stream
 from churn_clv.models.maximum_likelihood import Minimum, ModelWarning
 
+BLOCK = 1 << 15  # customers whose arrays stay in the processor's cache
+
 
 class PurchaseModel(FittedModel, ABC):
     """Purchases at the customer's own rate until an unseen dropout; subclasses say how a customer drops out.
@@ -224,8 +226,12 @@ class PurchaseModel(FittedModel, ABC):
         return search(sample, small, self.coordinates, first, grid, self.prior)
 
     def _alive(self, h: Histories) -> Array:
+        alive = np.empty_like(h.age)
         with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(self._dead_log_odds(h.frequency, h.recency, h.age)))
+            for begin in range(0, alive.size, BLOCK):
+                at = slice(begin, begin + BLOCK)
+                alive[at] = 1 / (1 + np.exp(self._dead_log_odds(h.frequency[at], h.recency[at], h.age[at])))
+        return alive
 
     @abstractmethod
     def _likelihood(self, rows: DistinctRows) -> Likelihood: ...
