@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test experiment ui report handover score notebooks lint format bench clean
+.PHONY: help setup train test experiment ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ format: setup ## Format the code
 
 bench: setup ## Race the claims of the README: ratios against lifetimes in one process
 	@for benchmark in benchmarks/fit.py benchmarks/predict.py; do $(BIN)/python $$benchmark || exit 1; done
+
+stress: setup ## Long checks: robustness and interval coverage on thousands of simulated logs (an hour)
+	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000"; do \
+	  $(BIN)/python benchmarks/$$benchmark || exit 1; done
 
 clean: ## Remove the environment and caches; runs, handovers and the MLflow store stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info build
