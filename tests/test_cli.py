@@ -74,6 +74,7 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     ]  # fmt: skip
     for stage in ("read the log", "judge on the holdout", "log to MLflow"):
         assert stage in done.out
+        assert stage in done.err
 
     # The same model, from its files, gives the same scores for the same log, as CSV and as Parquet.
     assert call("score", folder, "shop.csv", "again.parquet").code == 0
@@ -100,7 +101,7 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     )
     assert scored.code == 0, scored.err
     assert read_table(Path("new.csv"))["churn_probability"].between(0, 1).all()
-    assert call("handover", "--out", "given").code == 0
+    assert call("handover", "runs", "--out", "given").code == 0
     assert call("score", next(Path("given").iterdir()), "shop.csv", "third.csv").code == 0
 
 
@@ -193,6 +194,7 @@ def test_an_interrupted_write_leaves_no_folder_that_looks_finished(
     monkeypatch.setattr("churn_clv.delivery.run_folder.render_report", interrupt)
     done = call("train", stranger, "--set", "evaluation.bootstrap_samples=20")
     assert done.code == 130
+    assert done.err.endswith("churn-clv: stopped; nothing unfinished was left under a final name\n")
     assert list(Path("runs").rglob("*")) == [Path("runs/shop")]
 
 

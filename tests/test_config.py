@@ -220,8 +220,8 @@ def test_set_changes_one_key_and_is_checked_like_the_file(tmp_path: Path) -> Non
         ("=3", "--set =3: write --set section.key=value"),
         ("churn..folds=3", "write --set section.key=value"),
         ("name.deep=3", "'name' is a value, not a section"),
-        ("churn.folds=[1", "the value is not valid YAML"),
-        ("churn.folds=!!python/name:os.system", "the value is not valid YAML"),
+        ("churn.folds=[1", "churn.folds: input should be a valid integer; got '[1'"),
+        ("churn.folds=!!python/name:os.system", "churn.folds: input should be a valid integer"),
         ("windows.holdout_end=2024-13-45", "windows.holdout_end"),
     ],
 )
@@ -265,3 +265,108 @@ def test_reading_a_config_leaves_its_mapping_alone() -> None:
     before = yaml.safe_dump(content)
     parse_config(content, source="test")
     assert yaml.safe_dump(content) == before
+
+
+# --- what a newcomer tried
+
+KEY = "name: shop\n"
+FILE = "  source: file\n  path: log.csv\n"
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ("churn: {num_leaves: 131073}", "churn.num_leaves: input should be less than or equal to 131072"),
+        ("churn: {seed: 2147483648}", "churn.seed: "),
+        ("churn: {max_rounds: 2147483648}", "churn.max_rounds: "),
+        ("churn: {folds: 101}", "churn.folds: input should be less than or equal to 100"),
+        ("churn: {lambda_l2: .inf}", "churn.lambda_l2: input should be a finite number"),
+        ("evaluation: {seed: 2147483648}", "evaluation.seed: "),
+        ("value: {clv_horizon: 101 years}", "value.clv_horizon: '101 years' is longer than 100 years"),
+        (f"value: {{clv_horizon: {'9' * 400} years}}", "is longer than 100 years"),
+        ("value: {annual_discount_rate: 10}", "value.annual_discount_rate: 10 is above 1; it is a rate, not per cent"),
+    ],
+)
+def test_a_number_beyond_reason_is_refused(tmp_path: Path, section: str, says: str) -> None:
+    assert says in failure(tmp_path, GOOD + section + "\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("memory_limit: lots", "data.memory_limit: "),
+        ("memory_limit: 4 PB", "data.memory_limit: "),
+        ("memory_limit: -1GB", "data.memory_limit: "),
+        ("timezone: Europe", "data.timezone: timezone 'Europe' is unknown"),
+        ("timezone: ../../etc/passwd", "data.timezone: "),
+        ("encoding: zlib", "data.encoding: encoding 'zlib' is no text encoding"),
+        ("encoding: base64", "data.encoding: "),
+        ("encoding: rot13", "data.encoding: "),
+        ("encoding: utf-9", "data.encoding: encoding 'utf-9' is unknown"),
+        ("delimiter: '\"'", "data.delimiter: "),
+        ("delimiter: '||'", "data.delimiter: "),
+        ("delimiter: a", "data.delimiter: "),
+        ('delimiter: "\\n"', "data.delimiter: "),
+        ("simulated: {customers: 10}", "data: simulated: is given, but the source is 'file'"),
+        ("end: 2999-01-01", "data.end: 2999-01-01 is in the future"),
+        ("end: '2024-01-01'", "data.end: input should be a valid date; got '2024-01-01': write the date as"),
+    ],
+)
+def test_a_way_of_reading_that_cannot_be_is_refused(tmp_path: Path, line: str, says: str) -> None:
+    assert says in failure(tmp_path, GOOD.replace(FILE, f"{FILE}  {line}\n"))
+
+
+@pytest.mark.parametrize("limit", ["4GB", "4 GB", "1.5TiB", "512MB"])
+def test_a_memory_limit_is_read(tmp_path: Path, limit: str) -> None:
+    assert load_config(write(tmp_path, GOOD), [f"data.memory_limit={limit}"]).data.memory_limit == limit
+
+
+@pytest.mark.parametrize(
+    "line", ["columns: {date: day}", "date_format: '%d/%m/%Y'", "decimal: ','", "delimiter: ;", "encoding: cp1252"]
+)
+def test_a_packaged_log_is_not_told_how_to_read_a_file(tmp_path: Path, line: str) -> None:
+    message = failure(tmp_path, GOOD.replace(FILE, f"  source: cdnow\n  {line}\n"))
+    assert f"data: {line.split(':')[0]}: is given, but source 'cdnow' brings its own data" in message
+
+
+@pytest.mark.parametrize("key", ["holdout_end", "score_as_of"])
+def test_a_day_to_come_is_no_day_of_a_run(tmp_path: Path, key: str) -> None:
+    assert f"windows.{key}: 2999-01-01 is in the future" in failure(tmp_path, GOOD, f"windows.{key}=2999-01-01")
+
+
+def test_yaml_surprises_say_what_to_write(tmp_path: Path) -> None:
+    assert "nested too deeply" in failure(tmp_path, "name: " + "[" * 3000 + "]" * 3000)
+    assert "merge keys (<<) are not read; write the keys out" in failure(
+        tmp_path, "a: &a {folds: 3}\nchurn: {<<: *a}\n" + GOOD
+    )
+    assert "got '2024-07-01': write the date as YYYY-MM-DD, without quotes" in failure(
+        tmp_path, GOOD.replace("2024-07-01", "'2024-07-01'")
+    )
+    for value in ("on", "12", "2024-01-01"):
+        assert failure(tmp_path, GOOD.replace("name: shop", f"name: {value}")).endswith(": write it in quotes")
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("data.date_format=%d.%m.%Y", "data", "date_format", "%d.%m.%Y"),
+        ("data.path=123", "data", "path", "123"),
+        ("data.path=a: b", "data", "path", "a: b"),
+        ("data.path='a b.csv'", "data", "path", "a b.csv"),
+        ("data.delimiter=|", "data", "delimiter", "|"),
+        ('data.delimiter="\\t"', "data", "delimiter", "\t"),
+        ("data.decimal=,", "data", "decimal", ","),
+        ("data.currency=null", "data", "currency", None),
+        ("data.currency=", "data", "currency", None),
+        ("value.clv_horizon=26 weeks", "value", "clv_horizon", "26 weeks"),
+    ],
+)
+def test_set_takes_text_as_it_stands(tmp_path: Path, override: str, section: str, key: str, value: str | None) -> None:
+    assert getattr(getattr(load_config(write(tmp_path, GOOD), [override]), section), key) == value
+
+
+def test_set_takes_a_name_and_a_column_as_text(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD), ["name=on", "data.columns.date=2024", "data.attributes.path=7"])
+    assert (config.name, config.data.columns.date) == ("on", "2024")
+    assert config.data.attributes is not None
+    assert config.data.attributes.path == "7"

@@ -67,6 +67,14 @@ def test_the_currencys_unit_changes_no_risk(tmp_path: Path, log: pd.DataFrame, f
     np.testing.assert_allclose(scaled.scores["clv"], plain.scores["clv"] * factor, rtol=1e-4)
 
 
+def test_amounts_just_within_the_limit_are_scored(tmp_path: Path, log: pd.DataFrame) -> None:
+    # the contract allows lines below 1e12; days and customers then net more than that
+    huge = log.assign(amount=(log["amount"] / log["amount"].max() * 9e11).round(2))
+    run = run_on(tmp_path, pd.concat([huge, huge.nlargest(40, "amount")]))
+    assert_sound(run)
+    assert run.scores["clv"].max() > 1e12
+
+
 def test_customers_who_all_spend_the_same_are_scored(tmp_path: Path, log: pd.DataFrame) -> None:
     run = run_on(tmp_path, log.drop_duplicates(["customer_id", "date"]).assign(amount=10.0))
     assert_sound(run)
@@ -140,6 +148,18 @@ def test_attributes_of_any_kind_and_of_half_of_the_customers_are_used(tmp_path: 
         }
     )
     assert_sound(run_on(tmp_path, log, attributes))
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"", "customer_id,city\na,caf\u00e9\n".encode("cp1252")])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_broken_attributes_table_is_one_input_error(
+    tmp_path: Path, log: pd.DataFrame, content: bytes, suffix: str
+) -> None:
+    path = tmp_path / f"attributes.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"data\.attributes\.path") as caught:
+        run_on(tmp_path, log, data={"attributes": {"path": str(path)}})
+    assert "\n" not in str(caught.value)
 
 
 def test_both_engines_say_the_same(tmp_path: Path, log: pd.DataFrame) -> None:

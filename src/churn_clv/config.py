@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from churn_clv.data.contract import Columns, ReadingRules
-from churn_clv.data.simulate import Truth
+from churn_clv.data.contract import Columns, ReadingRules, check_delimiter, is_utf8, known_zone
+from churn_clv.data.simulate import MOST_CUSTOMERS, Truth
 from churn_clv.data.windows import duration_days
-from churn_clv.errors import InputError, nearest
+from churn_clv.errors import ConfigError, nearest
+from churn_clv.yaml_file import patch, read_value, read_yaml
 
 Dataset = Literal["file", "cdnow", "cdnow_sample", "complete_journey", "simulated"]
 Duration = Annotated[str, Field(description="a calendar length such as '26 weeks', '6 months' or '90 days'")]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # LightGBM's integers have 32 bits
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-class ConfigError(InputError):
-    """A config that cannot be a run; every fault is listed, each with its key."""
+def _not_in_the_future(day: date) -> date:
+    if day > datetime.now(UTC).date() + timedelta(days=1):  # a shop may be a day ahead of UTC
+        raise ValueError(f"{day} is in the future; what has not happened yet cannot be known")
+    return day
+
+
+KnownDay = Annotated[date, AfterValidator(_not_in_the_future)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ColumnsSection(Section):
@@ -52,10 +69,10 @@ class AttributesSection(Section):
 class SimulatedSection(Section):
     """A simulated log; `truth` overrides parameters of `churn_clv.data.simulate.Truth`."""
 
-    customers: int = Field(default=5000, ge=1)
+    customers: int = Field(default=5000, ge=1, le=MOST_CUSTOMERS)
     seed: int = Field(default=20240101, ge=0)
-    start: date = date(2023, 1, 1)
-    days: int = Field(default=730, ge=2)
+    start: KnownDay = date(2023, 1, 1)
+    days: int = Field(default=730, ge=2, le=36_525)
     arrival_days: int = Field(default=365, ge=1)
     truth: dict[Literal["r", "alpha", "a", "b", "p", "q", "v"], float] = {}
 
@@ -88,18 +105,33 @@ class DataSection(Section):
     missing_customer_id: Literal["drop", "error"] = "drop"
     purchase_rule: Literal["purchase_line", "positive_net"] = "purchase_line"
     start: date | None = None
-    end: date | None = None
+    end: KnownDay | None = None
     drop_rows: list[dict[str, list[str | int | float | bool | None]]] = []
     attributes: AttributesSection | None = None
     simulated: SimulatedSection = SimulatedSection()
-    memory_limit: str | None = None
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
+
+    @field_validator("delimiter", "encoding", "timezone")
+    @classmethod
+    def _readable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            {"delimiter": check_delimiter, "encoding": is_utf8, "timezone": known_zone}[str(info.field_name)](value)
+        return value
 
     @model_validator(mode="after")
-    def _path_goes_with_file(self) -> DataSection:
+    def _keys_go_with_source(self) -> DataSection:
+        """A key at its default says nothing: a resolved config, which writes all of them out, is read again."""
         if self.source == "file" and not self.path:
             raise ValueError("path: missing; name the log's file, or a data.source other than 'file'")
-        if self.source != "file" and self.path:
-            raise ValueError(f"path: is given, but source {self.source!r} brings its own data; remove one of them")
+        only_of_a_file = ("path", "columns", "date_format", "decimal", "delimiter", "encoding")
+        changed = {key for key, field in DataSection.model_fields.items() if getattr(self, key) != field.default}
+        if self.source != "simulated" and "simulated" in changed:
+            raise ValueError(f"simulated: is given, but the source is {self.source!r}; remove one of them")
+        given = [key for key in only_of_a_file if key in changed]
+        if self.source != "file" and given:
+            raise ValueError(
+                f"{', '.join(given)}: is given, but source {self.source!r} brings its own data; remove one of them"
+            )
         return self
 
     def reading_rules(self) -> ReadingRules:
@@ -115,10 +147,10 @@ class WindowsSection(Section):
     """The dates of the run; see `churn_clv.data.windows`."""
 
     calibration_end: date
-    holdout_end: date
+    holdout_end: KnownDay
     label_cutoffs: list[date] | None = None
     label_horizon: str | None = None
-    score_as_of: date | None = None
+    score_as_of: KnownDay | None = None
 
     @field_validator("label_horizon")
     @classmethod
@@ -135,7 +167,7 @@ class ValueSection(Section):
     engine: Literal["native", "lifetimes"] = "native"
     spend_days: Literal["repeat", "all"] = "repeat"
     clv_horizon: Duration = "52 weeks"
-    annual_discount_rate: float = Field(default=0.10, ge=0, lt=10)
+    annual_discount_rate: float = Field(default=0.10, ge=0)
 
     @field_validator("clv_horizon")
     @classmethod
@@ -143,19 +175,26 @@ class ValueSection(Section):
         duration_days(text)
         return text
 
+    @field_validator("annual_discount_rate")
+    @classmethod
+    def _no_per_cent(cls, rate: float) -> float:
+        if rate > 1:
+            raise ValueError(f"{rate:g} is above 1; it is a rate, not per cent: 0.1 is 10 % a year")
+        return rate
+
 
 class ChurnSection(Section):
     """LightGBM's settings. Rounds are chosen by customer-grouped cross-validation on past labels."""
 
     learning_rate: float = Field(default=0.03, gt=0, le=1)
-    num_leaves: int = Field(default=7, ge=2)
-    min_data_in_leaf: int = Field(default=20, ge=1)
+    num_leaves: int = Field(default=7, ge=2, le=131_072)
+    min_data_in_leaf: Count = 20
     feature_fraction: float = Field(default=0.7, gt=0, le=1)
     lambda_l2: float = Field(default=10.0, ge=0)
-    max_rounds: int = Field(default=400, ge=1)
-    folds: int = Field(default=5, ge=2)
-    seed: int = Field(default=7, ge=0)
-    num_threads: int = Field(default=1, ge=1)
+    max_rounds: Count = 400
+    folds: int = Field(default=5, ge=2, le=100)
+    seed: Seed = 7
+    num_threads: Count = 1
 
 
 Cuts = Literal["terciles"] | list[float]
@@ -188,7 +227,7 @@ class EvaluationSection(Section):
     """How the errors of the metrics are estimated."""
 
     bootstrap_samples: int = Field(default=200, ge=20, le=10000)
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
 
 
 class TrackingSection(Section):
@@ -213,6 +252,14 @@ class Config(Section):
     @property
     def registered_model(self) -> str:
         return self.tracking.registered_model or f"churn-clv-{self.name}"
+
+    def shareable(self) -> dict[str, Any]:
+        """Return the config as plain values without customers: ids that `drop_rows` names become their number."""
+        content = self.model_dump(mode="json")
+        for rule in content["data"]["drop_rows"]:
+            for column in rule.keys() & {self.data.columns.customer_id}:
+                rule[column] = [f"{len(rule[column])} customers"]
+        return content
 
     def to_yaml(self) -> str:
         """Return the resolved config: every default written out, ready to be read again."""
@@ -245,60 +292,14 @@ def parse_config(content: dict[str, Any], *, source: str) -> Config:
         raise ConfigError(f"{source}: " + "; ".join(faults)) from None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error instead of a silent last word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping safely: no tags that run code, no duplicate keys, at most 1 MB."""
-    if not path.is_file():
-        others = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such config file{nearest(str(path), others)}")
-    if path.stat().st_size > 1_000_000:
-        raise ConfigError(f"{path}: larger than 1 MB, which no config is")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text") from None
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: a config is a mapping of sections; got {type(content).__name__}")
-    return content
-
-
 def _apply(content: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     parts = key.strip().split(".")
     if not separator or not all(parts):
         raise ConfigError(f"--set {override}: write --set section.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from None
-    patch(content, parts, value)
-
-
-def patch(content: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    """Set a nested key in place, making the sections on the way."""
-    for part in keys[:-1]:
-        inner = content.get(part)
-        content[part] = inner = {} if inner is None else inner
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {'.'.join(keys)}: {part!r} is a value, not a section")
-        content = inner
-    content[keys[-1]] = value
+    section = _section(parts[:-1])
+    field = section.model_fields.get(parts[-1]) if section else None
+    patch(content, parts, read_value(text, is_text=field is not None and field.annotation in (str, str | None)))
 
 
 def _in_words(fault: Any, content: dict[str, Any]) -> str:
@@ -312,15 +313,28 @@ def _in_words(fault: Any, content: dict[str, Any]) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key}: {message[0].lower() + message[1:]}; got {fault['input']!r:.60}"
+    return f"{key}: {message[0].lower() + message[1:]}; got {fault['input']!r:.60}{_remedy(kind, fault['input'])}"
+
+
+def _remedy(kind: str, value: Any) -> str:
+    """Say what to do where YAML made another type of a value than the user meant."""
+    if kind == "string_type" and isinstance(value, bool | int | float | date):
+        return ": write it in quotes"
+    return ": write the date as YYYY-MM-DD, without quotes" if kind == "date_type" and isinstance(value, str) else ""
 
 
 def _valid_keys(location: Sequence[str]) -> list[str]:
-    """The keys a section knows, found by walking the models along a fault's location."""
+    """The keys a section knows."""
+    section = _section(location)
+    return list(section.model_fields) if section is not None else []
+
+
+def _section(location: Sequence[str]) -> type[BaseModel] | None:
+    """The section at a location, found by walking the models; None where there is none."""
     section: Any = Config
     for part in location:
         field = section.model_fields.get(part) if section is not None else None
         annotation: Any = field.annotation if field else None
         options = [annotation, *get_args(annotation)]
         section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return list(section.model_fields) if section is not None else []
+    return cast("type[BaseModel] | None", section)

@@ -10,6 +10,10 @@ class InputError(ValueError):
     """Say in one line what was got, what was wanted, how many rows, and what to do. Never a customer id."""
 
 
+class ConfigError(InputError):
+    """A config that cannot be a run; every fault is listed, each with its key."""
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return a hint naming the candidate most like `name`, or an empty string.
 

@@ -8,8 +8,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from churn_clv.data.features import features_at, with_attributes
-from churn_clv.data.summary import Spend, summarize
+from churn_clv.data.features import BEHAVIOUR, features_at, with_attributes
+from churn_clv.data.summary import Spend, require_known_customers, summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import DAYS_PER_YEAR
 from churn_clv.models.churn import ChurnModel
@@ -59,7 +59,8 @@ def score(
     log
         A cleaned log; days after `as_of` are not looked at.
     attributes
-        Customer attributes indexed by customer_id, if the churn model was trained with them.
+        Customer attributes indexed by customer_id, if the churn model was trained with them; None counts them as
+        missing.
 
     Returns
     -------
@@ -67,14 +68,23 @@ def score(
     monetary_value, expected_spend_per_purchase, expected_spend (V_res, undiscounted, over the horizon),
     value_if_active (V_act), value_at_risk (R V_act), clv (discounted, over the CLV horizon). Probabilities:
     p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
+    p_alive is the purchase model's own: the churn model corrects R, not p_alive.
     """
     summary = summarize(log, as_of, models.settings.spend_days)
+    require_known_customers(summary, as_of)
     features = with_attributes(features_at(log, [as_of]), attributes).droplevel("cutoff")
+    if attributes is None:
+        features = features.assign(**dict.fromkeys(trained_attributes(models), float("nan")))
     scores = value_and_risk(models, summary, features)
     scores = scores.join(place(models.grid, scores))
     scores.insert(0, "as_of", as_of)
     scores.insert(1, "horizon_days", models.settings.horizon_days)
     return scores[SCORE_COLUMNS]
+
+
+def trained_attributes(models: FittedModels) -> list[str]:
+    """Return the names of the customer attributes that the churn model was trained with."""
+    return [name for name in models.churn.features_ if name not in BEHAVIOUR]
 
 
 def value_and_risk(models: FittedModels, summary: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
@@ -114,12 +124,13 @@ def churn_inputs(
     """Return what the churn model reads at one cutoff: features with p_alive, and the offset.
 
     The offset is the purchase model's log-odds of no purchase in the horizon, finite also where the probability
-    rounds to 0 or 1. Both are indexed like `features`.
+    rounds to 0 or 1. Both are rounded to six decimals and indexed like `features`.
     """
     known = summary.loc[features.index]
     p = purchases.probability_no_purchase(known, horizon_days).clip(1e-12, 1 - 1e-12)
-    offset = (np.log(p) - np.log1p(-p)).rename("offset")
-    return features.assign(p_alive=purchases.probability_alive(known)), offset
+    # Rounded, so that the last digits of a fit, which differ between programs, choose no tree.
+    offset = (np.log(p) - np.log1p(-p)).round(6).rename("offset")
+    return features.assign(p_alive=purchases.probability_alive(known).round(6)), offset
 
 
 def expected_spend(spend_model: GammaGammaModel | None, summary: pd.DataFrame) -> pd.Series:

@@ -35,6 +35,7 @@ from churn_clv.score import FittedModels, ValueSettings, churn_inputs, expected_
 from churn_clv.segments.grid import Grid, cell_table, freeze_grid
 
 Progress = Callable[[str], None]
+FEWEST_CUSTOMERS = 20
 PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
     "bg_nbd": BetaGeoModel,
     "mbg_nbd": ModifiedBetaGeoModel,
@@ -122,6 +123,7 @@ def fit_models(
     """Fit every model on what was known on a day; without a grid, freeze one from that day's scores."""
     value = config.value
     summary = summarize(log, as_of, value.spend_days)
+    check_enough(summary, as_of)
     purchases = fit_purchases(config, summary, as_of)
     spend = fit_spend(config, summary) if log.has_amount else None
     churn = fit_churn(config, log, labels, attributes, notes)
@@ -137,6 +139,15 @@ def fit_models(
     cuts = config.grid
     frozen = freeze_grid(reference["value_if_active"], reference["churn_probability"], cuts.value_cuts, cuts.risk_cuts)
     return FittedModels(purchases, spend, churn, frozen, settings)
+
+
+def check_enough(summary: pd.DataFrame, as_of: date) -> None:
+    """Refuse a log with too few customers to fit, let alone to judge."""
+    if len(summary) < FEWEST_CUSTOMERS:
+        raise InputError(
+            f"only {len(summary)} customers had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
+            "(windows.calibration_end) to fit and judge models"
+        )
 
 
 def fit_purchases(config: Config, summary: pd.DataFrame, as_of: date) -> PurchaseModel:
@@ -325,7 +336,7 @@ def _remarks(windows: Windows, judgement: Judgement) -> list[str]:
         f"No past label of the full horizon ({windows.horizon_days} days) exists; the churn model learned from "
         f"{len(windows.labels)} cutoffs with labels of {', '.join(map(str, horizons))} days, carried over by the offset."
     )  # fmt: skip
-    calibrator = "No calibrator is fitted on top: it would have to win on at least three past origins first."
+    calibrator = "No calibrator is fitted on top of the churn model; the holdout shows how far its probabilities hold."
     return [labels, calibrator, *judgement.sentences()]
 
 

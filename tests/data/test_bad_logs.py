@@ -108,7 +108,7 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
     "missing column": (
         csv("custmer_id,date,amount\n" + GOOD), NONE, R(), ["'customer_id'", "did you mean 'custmer_id'"],
     ),
-    "missing amount": (csv("customer_id,date\na,2024-01-05\n"), NONE, R(), ["'amount'", "amount to null"]),
+    "missing amount": (csv("customer_id,date\na,2024-01-05\n"), NONE, R(), ["'amount'", "data.columns.amount: null", "--amount ''"]),
     "missing column in Parquet": (
         parquet(FRAME.drop(columns="date")), NONE, R(), ["'date'", "it has: customer_id, amount"],
     ),
@@ -123,7 +123,9 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
     ),
     "dots in dates": (rows("b,31.12.2023,1"), NONE, R(), ["%d.%m.%Y"]),
     "two-digit year": (rows("b,31/12/23,1"), NONE, R(), ["%d/%m/%y"]),
-    "text for a date": (rows("b,yesterday,1"), NONE, R(), ["'yesterday'", "date_format", "line 3"]),
+    "text for a date": (
+        rows("b,yesterday,1"), NONE, R(), ["'yesterday'", "data.date_format", "--date-format", "line 3"],
+    ),
     "impossible day": (rows("b,2023-02-30,1"), NONE, R(), ["'2023-02-30'", "line 3"]),
     "impossible compact day": (rows("b,20230230,1"), NONE, R(), ["'20230230'"]),
     "infinity for a date": (rows("b,infinity,1"), NONE, R(), ["'infinity'"]),
@@ -140,9 +142,9 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
     ),
     "unknown time zone": (rows(), NONE, R(timezone="Europe/Berln"), ["'Europe/Berln'", "unknown"]),
     "future date": (
-        rows(f"b,{TOMORROW_WEEK},1"), NONE, R(), ["after today", "1 row", "line 3", "with end"],
+        rows(f"b,{TOMORROW_WEEK},1"), NONE, R(), ["after today", "1 row", "line 3", "with data.end"],
     ),
-    "ancient date": (rows("b,1900-01-01,1"), NONE, R(), ["before 1970", "'1900-01-01'", "with start"]),
+    "ancient date": (rows("b,1900-01-01,1"), NONE, R(), ["before 1970", "'1900-01-01'", "with data.start"]),
     "text for an amount": (
         rows("b,2024-01-05,ten"), NONE, R(), ["'amount'", "not a number in 1 row", "line 3", "'ten'"],
     ),
@@ -160,7 +162,7 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
     "currency sign": (rows("b,2024-01-05,$10"), NONE, R(), ["'$10'", "currency signs"]),
     "thousands separator": (rows('b,2024-01-05,"1,234.50"'), NONE, R(), ["'1,234.50'", "thousands"]),
     "decimal comma": (
-        csv("customer_id;date;amount\na;2024-01-05;10,50\n"), NONE, R(), ["'10,50'", "decimal: ','"],
+        csv("customer_id;date;amount\na;2024-01-05;10,50\n"), NONE, R(), ["'10,50'", "decimal: ','", "data.decimal", "--decimal"],
     ),
     "decimal point where a comma is meant": (rows(), NONE, R(decimal=","), ["'10.00'", "decimal: '.'"]),
     "underscore in a number": (rows("b,2024-01-05,1_000"), NONE, R(), ["'1_000'"]),
@@ -204,13 +206,18 @@ CORPUS: dict[str, tuple[Callable[[Path], Path], Columns, ReadingRules, list[str]
     "too many fields": (rows("b,2024-01-05,1,2"), NONE, R(), ["line 3 has 4 fields", "header has 3"]),
     "quote never closed": (rows('"b,2024-01-05,1', "c,2024-01-05,1"), NONE, R(), ["quotation mark"]),
     "latin-1 under utf-8": (
-        csv(HEADER + "caf\u00e9,2024-01-05,1\n", encoding="latin-1"), NONE, R(), ["utf-8", "encoding"],
+        csv(HEADER + "caf\u00e9,2024-01-05,1\n", encoding="latin-1"), NONE, R(), ["utf-8", "data.encoding", "--encoding"],
     ),
     "latin-1 header": (
         csv("caf\u00e9," + HEADER, encoding="latin-1"), NONE, R(), ["not utf-8", "encoding"],
     ),
     "utf-16 under utf-8": (csv(HEADER + GOOD, encoding="utf-16"), NONE, R(), ["encoding", "utf-16"]),
     "not ascii": (csv(HEADER + "caf\u00e9,2024-01-05,1\n"), NONE, R(encoding="utf-16"), ["not utf-16"]),
+    "zone that is a folder of zones": (rows(), NONE, R(timezone="Europe"), ["'Europe'", "unknown"]),
+    "encoding of no text": (rows(), NONE, R(encoding="zlib"), ["'zlib'", "no text encoding"]),
+    "encoding with a NUL": (rows(), NONE, R(encoding="utf\0"), ["unknown"]),
+    "quotation mark for a delimiter": (rows(), NONE, R(delimiter='"'), ["delimiter '\"'", "quotation mark"]),
+    "letter for a delimiter": (rows(), NONE, R(delimiter="a"), ["delimiter 'a'"]),
     "unknown encoding": (rows(), NONE, R(encoding="utf-9"), ["'utf-9'", "unknown"]),
     "NUL bytes": (blob(HEADER.encode() + b"\x00\x01\x02"), NONE, R(), ["NUL bytes"]),
     "Parquet named csv": (blob(b"PAR1" + b"\x01" * 50), NONE, R(), ["is a Parquet file"]),

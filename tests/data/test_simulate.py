@@ -114,6 +114,8 @@ def test_impossible_settings_are_refused() -> None:
     for wrong in ({"customers": 0}, {"arrival_days": 0}, {"days": 10, "arrival_days": 11}):
         with pytest.raises(ValueError, match="at least one customer"):
             simulate_log(**({"customers": 5, "seed": 1} | wrong))
+    with pytest.raises(ValueError, match="at most 10,000,000, not 10,000,001"):
+        simulate_log(customers=10_000_001, seed=1)
 
 
 def test_customers_who_buy_very_seldom_are_drawn_without_a_warning() -> None:

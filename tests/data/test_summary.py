@@ -10,10 +10,12 @@ import pytest
 
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.datasets import cdnow, cdnow_sample
-from churn_clv.data.features import outcomes_after
-from churn_clv.data.summary import Spend, summarize
+from churn_clv.data.features import features_at, outcomes_after
+from churn_clv.data.fingerprint import fingerprint
+from churn_clv.data.summary import Spend, require_known_customers, summarize
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.data.windows import LabelWindow
+from churn_clv.errors import InputError
 
 CUTOFFS = [date(2023, 3, 1), date(2023, 7, 15), date(2023, 12, 31), date(2024, 6, 30)]
 
@@ -141,3 +143,26 @@ def test_a_frame_read_backwards_is_the_same_log(odd_frame: pd.DataFrame) -> None
     frame = odd_frame.assign(date=pd.to_datetime(odd_frame["date"]))
     forwards, backwards = (summarize(read_transactions(f), CUTOFFS[-1], "all") for f in (frame, frame.iloc[::-1]))
     pd.testing.assert_frame_equal(forwards, backwards, check_exact=True)
+
+
+def test_a_day_may_net_more_than_one_line_may_hold() -> None:
+    # lines of 9e11 are allowed (the limit is 1e12), so a day's net of two of them is beyond DECIMAL(18, 6)
+    days = ["2024-01-05", "2024-01-05", "2024-02-05", "2024-02-05", "2024-03-05"]
+    frame = pd.DataFrame({"customer_id": "a", "date": days, "amount": [9e11, 9e11, 9e11, 9e11, -9.99e11]})
+    log = read_transactions(frame)
+    found = summarize(log, date(2024, 3, 31), "all").loc["a"]
+    assert found["monetary_value"] == (4 * 9e11 - 9.99e11) / 2
+    assert features_at(log, [date(2024, 3, 31)])["largest_amount"].tolist() == [1.8e12]
+    assert outcomes_after(log, [LabelWindow(date(2024, 1, 31), 60)])["spend"].tolist() == [1.8e12 - 9.99e11]
+    assert len(fingerprint(log)) == 16
+
+
+def test_a_log_of_refunds_only_knows_nobody() -> None:
+    log = read_transactions(pd.DataFrame({"customer_id": ["a"], "date": "2024-01-05", "amount": [-5.0]}))
+    with pytest.raises(InputError, match="no customer has a purchase up to 2024-02-01: nothing to score"):
+        require_known_customers(summarize(log, date(2024, 2, 1)), date(2024, 2, 1))
+
+
+def test_one_known_customer_is_enough() -> None:
+    log = read_transactions(pd.DataFrame({"customer_id": ["a"], "date": "2024-01-05", "amount": [5.0]}))
+    require_known_customers(summarize(log, date(2024, 2, 1)), date(2024, 2, 1))

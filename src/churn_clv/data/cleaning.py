@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 
 from churn_clv.data import engine
-from churn_clv.data.contract import Columns, ReadingRules, Value
+from churn_clv.data.contract import Columns, ReadingRules, Value, setting
 from churn_clv.data.sources import Source
 from churn_clv.errors import InputError, shortened
 
@@ -117,18 +117,20 @@ def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: R
     date, amount, customer = (repr(name) for name in (columns.date, columns.amount, columns.customer_id))
     match reason.removeprefix("error:"):
         case "no_customer":
-            return f"column {customer}: no id in {rows}: fill it in or set missing_customer_id: drop"
+            return f"column {customer}: no id in {rows}: fill it in or set data.missing_customer_id: drop"
         case "date_missing":
-            return f"column {date}: no date in {rows}: fill it in or leave the rows out with drop_rows"
+            return f"column {date}: no date in {rows}: fill it in or leave the rows out with data.drop_rows"
         case "date":
             wanted = rules.date_format or "YYYY-MM-DD"
             return f"column {date}: no date as {wanted} in {got}: {date_remedy(value)}"
         case "ancient":
-            return f"column {date}: before 1970 in {got}: check date_format, or leave them out with start"
+            return f"column {date}: before 1970 in {got}: check {setting('date_format')}; or leave them out with data.start"
         case "future":
-            return f"column {date}: after today in {got}: check date_format, or leave them out with end"
+            return (
+                f"column {date}: after today in {got}: check {setting('date_format')}; or leave them out with data.end"
+            )
         case "amount_missing":
-            return f"column {amount}: no amount in {rows}: fill it in or leave the rows out with drop_rows"
+            return f"column {amount}: no amount in {rows}: fill it in or leave the rows out with data.drop_rows"
         case "amount":
             return f"column {amount}: not a number in {got}: {number_remedy(value, rules)}"
         case "amount_huge":
@@ -151,13 +153,13 @@ def date_remedy(value: str) -> str:
         year = "%Y" if len(head[2]) == 4 else "%y"
         mark = next(c for c in value if not c.isdigit())
         day_first, month_first = (mark.join(p) + year for p in (("%d", "%m", ""), ("%m", "%d", "")))
-        return f"set date_format, {day_first!r} if the day comes first, {month_first!r} if the month does"
-    return "set date_format (as in '%d/%m/%Y') or mend the rows"
+        return f"set {setting('date_format')}: {day_first!r} if the day comes first, {month_first!r} if the month does"
+    return f"set {setting('date_format')} (as in '%d/%m/%Y'), or mend the rows"
 
 
 def number_remedy(value: str, rules: ReadingRules) -> str:
     """Suggest a decimal mark."""
     other = "," if rules.decimal == "." else "."
     if other in value and rules.decimal not in value:
-        return f"set decimal: {other!r} if that is the decimal mark; remove thousands separators"
+        return f"set decimal: {other!r} ({setting('decimal')}) if that is the mark; remove thousands separators"
     return "write plain numbers without currency signs or thousands separators"

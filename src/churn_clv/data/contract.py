@@ -1,13 +1,26 @@
-"""What a user may say about a log: the names of its columns and how to read it."""
+"""What a user may say about a log: the names of its columns and how to read it; and what no reader could follow."""
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from churn_clv.errors import InputError
 
 Value = str | int | float | bool | None
+
+
+def setting(rule: str) -> str:
+    """Say where a reading rule that the command line knows as well is set.
+
+    >>> setting("date_format")
+    'data.date_format in a config, --date-format on the command line'
+    """
+    return f"data.{rule} in a config, --{rule.replace('_', '-')} on the command line"
 
 
 @dataclass(frozen=True)
@@ -55,3 +68,31 @@ class ReadingRules:
     start: date | None = None
     end: date | None = None
     drop_rows: Sequence[Mapping[str, Sequence[Value]]] = ()
+
+
+def is_utf8(encoding: str) -> bool:
+    """Tell whether a name means UTF-8; an unknown name, or one of no text such as base64, is an error."""
+    try:
+        codec = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        raise InputError(f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'") from None
+    if not codec._is_text_encoding:  # as open() asks
+        raise InputError(f"encoding {encoding!r} is no text encoding: use one such as 'utf-8' or 'cp1252'")
+    return codec.name in {"utf-8", "utf-8-sig", "ascii"}
+
+
+def check_delimiter(mark: str) -> None:
+    """Refuse what cannot part the fields of a line."""
+    if len(mark) != 1 or mark in '"\r\n' or mark.isalnum() or not (mark.isprintable() or mark == "\t"):
+        raise InputError(
+            f"delimiter {mark!r} cannot be one: it is one character, no letter, digit or quotation mark: "
+            "use ',', ';', '|' or a tab"
+        )
+
+
+def known_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its IANA name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "Europe" is a folder of zones
+        raise InputError(f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'") from None

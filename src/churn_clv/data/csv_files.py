@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, NamedTuple, cast
 
 import duckdb
 
+from churn_clv.data.contract import check_delimiter, is_utf8, setting
 from churn_clv.errors import InputError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -35,14 +36,6 @@ def open_text(path: Path, encoding: str) -> IO[str]:
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig" if is_utf8(encoding) else encoding, newline=None)
 
 
-def is_utf8(encoding: str) -> bool:
-    """Tell whether a name means UTF-8; an unknown name is an error."""
-    try:
-        return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
-    except LookupError:
-        raise InputError(f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'") from None
-
-
 def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str]:
     """Return the column names of a CSV file and its delimiter."""
     refuse_binary(path, encoding)
@@ -53,8 +46,8 @@ def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[
         raise wrong_encoding(path, encoding) from None
     except (OSError, EOFError, zlib.error):
         raise broken_gzip(path.name) from None
-    if delimiter is not None and len(delimiter) != 1:
-        raise InputError(f"delimiter {delimiter!r} is not one character: use ',', ';', '|' or a tab")
+    if delimiter is not None:
+        check_delimiter(delimiter)
     if not line.strip():
         raise InputError(f"{path.name}: is empty: a header line and transactions are needed")
     if len(line) >= LONGEST_HEADER:
@@ -89,7 +82,7 @@ def broken_gzip(label: str) -> InputError:
 def wrong_encoding(path: Path, encoding: str) -> InputError:
     """Return the error for bytes that are not text in the given encoding."""
     return InputError(
-        f"{path.name}: is not {encoding} text: set encoding (spreadsheets often write 'cp1252' or 'utf-16')"
+        f"{path.name}: is not {encoding} text: set {setting('encoding')} (spreadsheets often write 'cp1252' or 'utf-16')"
     )
 
 
@@ -191,13 +184,13 @@ def explain(failure: duckdb.Error, label: str) -> InputError:
     if "Maximum line size" in text:
         what = TOO_LONG
     elif "Invalid unicode" in text:
-        what = "is not utf-8 text: set encoding (spreadsheets often write 'cp1252')"
+        what = f"is not utf-8 text: set {setting('encoding')} (spreadsheets often write 'cp1252')"
     elif counts:
         what = f"has {counts[2]} fields where the header has {counts[1]}: mend or quote it"
     elif "unterminated quote" in text:
         what = UNCLOSED
     else:
-        what = f"cannot be read as CSV ({type(failure).__name__}): mend the file or set delimiter"
+        what = f"cannot be read as CSV ({type(failure).__name__}): mend the file or set {setting('delimiter')}"
     return InputError(f"{label}: {where} {what}")
 
 

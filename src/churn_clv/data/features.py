@@ -12,6 +12,14 @@ from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow
 from churn_clv.errors import InputError
 
+# What the churn model reads of behaviour; its other features are customer attributes.
+BEHAVIOUR = (
+    "frequency", "silence_share", "mean_gap_days", "gap_variation", "last_gap_ratio", "overdue_ratio",
+    "purchases_last_28_days", "purchases_last_91_days", "purchases_share_last_91_days", "mean_amount",
+    "largest_amount", "first_amount", "last_amount_ratio", "amount_last_91_days", "lines_per_purchase",
+    "refund_days", "p_alive",
+)  # fmt: skip
+
 
 def features_at(log: TransactionLog, cutoffs: Sequence[date]) -> pd.DataFrame:
     """Describe the behaviour of every customer who had bought by a cutoff, at each cutoff.
@@ -21,7 +29,8 @@ def features_at(log: TransactionLog, cutoffs: Sequence[date]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame indexed by (cutoff, customer_id), float64. Days: mean_gap_days. Counts: frequency, purchases_last_*_days, lines_per_purchase, refund_days. Money, in the log's
+    DataFrame indexed by (cutoff, customer_id), float64, with the columns of `BEHAVIOUR` but p_alive. Days:
+    mean_gap_days. Counts: frequency, purchases_last_*_days, lines_per_purchase, refund_days. Money, in the log's
     currency: mean_amount, largest_amount, first_amount, amount_last_91_days. The rest are ratios. NaN where a
     customer has too few purchases for the feature.
     """
@@ -51,7 +60,7 @@ def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> 
     """
     if attributes is None:
         return features
-    taken = sorted(set(attributes.columns) & {*features.columns, "p_alive"})
+    taken = sorted(set(attributes.columns) & set(BEHAVIOUR))
     if taken:
         raise InputError(
             f"data.attributes: the columns {taken} have the names of features; rename them in the attributes table"

@@ -7,7 +7,7 @@ WITH cutoffs AS (
 purchases AS (
     SELECT customer_id,
            day,
-           CAST(amount AS DECIMAL(18, 6)) AS amount,
+           CAST(amount AS DECIMAL(38, 6)) AS amount,
            lines,
            day - lag(day) OVER (PARTITION BY customer_id ORDER BY day) AS gap
     FROM customer_days

@@ -8,7 +8,7 @@ from churn_clv.data.transactions import TransactionLog
 
 # Customer-days are distinct, so no two of them cancel; MD5 because DuckDB's own hash may change between versions.
 _QUERY = """
-SELECT count(*), count(DISTINCT customer_id), sum(CAST(amount AS DECIMAL(18, 6))),
+SELECT count(*), count(DISTINCT customer_id), sum(CAST(amount AS DECIMAL(38, 6))),
        bit_xor(md5_number(concat_ws('|', customer_id, day, amount, is_purchase)))
 FROM customer_days
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import pandas as pd
 from churn_clv.data import datasets, engine
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.simulate import simulate_log
+from churn_clv.data.small_tables import read_small_table
+from churn_clv.data.sources import no_such_file
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.errors import InputError, nearest
 
+# More texts than this name customers rather than groups of them, and the categories leave with the model.
+MOST_TEXTS = 50
 # Data set -> its frame, and what its columns mean.
 DATASETS = {
     "cdnow": (datasets.cdnow, Columns(quantity="quantity")),
@@ -51,7 +56,9 @@ def open_log(
     """
     connection = engine.connect(memory_limit=memory_limit)
     if source == "file":
-        lines: Path | pd.DataFrame = Path(path or "")
+        lines: Path | pd.DataFrame = Path(path or "").expanduser()
+        if not os.path.exists(lines):
+            raise InputError(f"data.path: {no_such_file(lines)}")
     else:
         lines = simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
     log = read_transactions(lines, known_columns(source, columns), rules, connection)
@@ -72,16 +79,20 @@ def open_attributes(source: str, path: str | None, customer_id: str) -> pd.DataF
     Raises
     ------
     InputError
-        If the file or its id column is missing, or a customer has two rows.
+        If the file cannot be read, its id column is missing, a customer has two rows, or a column holds more than
+        50 different texts: such a column tells who a customer is, and the fitted model keeps every text as a category.
     """
     if path is None:
         return datasets.complete_journey_households().set_index("customer_id") if source == "complete_journey" else None
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"data.attributes.path: {file}: no such file")
-    table = (
-        pd.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pd.read_csv(file, dtype={customer_id: "str"})
-    )
+    try:
+        return read_attributes(Path(path).expanduser(), customer_id)
+    except InputError as error:
+        raise InputError(f"data.attributes.path: {error}") from None
+
+
+def read_attributes(file: Path, customer_id: str) -> pd.DataFrame:
+    """Read and check a table of attributes; see `open_attributes`."""
+    table = read_small_table(file, text_column=customer_id)
     if customer_id not in table.columns:
         raise InputError(
             f"{file}: no column {customer_id!r}{nearest(customer_id, table.columns)}; columns: {list(table.columns)}"
@@ -91,4 +102,15 @@ def open_attributes(source: str, path: str | None, customer_id: str) -> pd.DataF
         raise InputError(
             f"{file}: {int(table.index.duplicated().sum())} rows repeat a customer; give one row a customer"
         )
+    refuse_identifying(file, table)
     return table
+
+
+def refuse_identifying(file: Path, table: pd.DataFrame) -> None:
+    """Refuse columns of text, or of anything but numbers, with so many values that they may name customers."""
+    texts = table.select_dtypes(exclude="number").astype("str").nunique()
+    many = [str(name) for name in texts.index[texts > MOST_TEXTS]]
+    if many:
+        raise InputError(
+            f"{file}: more than {MOST_TEXTS} different texts in {', '.join(map(repr, many))}: leave it out or group it"
+        )

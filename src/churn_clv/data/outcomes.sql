@@ -15,7 +15,7 @@ known AS (
 SELECT k.cutoff,
        k.customer_id,
        CAST(count(CASE WHEN d.is_purchase THEN 1 END) AS DOUBLE) AS purchases,
-       CAST(coalesce(sum(CAST(d.amount AS DECIMAL(18, 6))), 0) AS DOUBLE) AS spend
+       CAST(coalesce(sum(CAST(d.amount AS DECIMAL(38, 6))), 0) AS DOUBLE) AS spend
 FROM known AS k
 LEFT JOIN customer_days AS d
     ON d.customer_id = k.customer_id AND d.day > k.cutoff AND d.day <= k.cutoff + k.horizon_days

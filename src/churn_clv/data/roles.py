@@ -59,7 +59,10 @@ def refuse_shared(source: Source, names: dict[str, str]) -> None:
 
 def remedy_for(role: str) -> str:
     """Say what to do about a column that is not there."""
-    return "Set amount to null if the log has no amounts." if role == "amount" else f"Name the right column for {role}."
+    options = {"customer_id": ", --customer-id on the command line", "date": ", --date on the command line"}
+    if role == "amount":
+        return "A log without amounts: data.columns.amount: null in a config, --amount '' on the command line."
+    return f"Name the right column: data.columns.{role} in a config{options.get(role, '')}."
 
 
 def refuse_inexact_ids(source: Source, columns: Columns, kind: str) -> None:
@@ -112,7 +115,7 @@ def dropped_by(source: Source, rules: ReadingRules) -> Expression:
             raise InputError(f"drop_rows: rule {number} names no column and would leave out every row")
         meets = ConstantExpression(True)
         for name, values in rule.items():
-            meets &= holds_one_of(source.name_of("drop_rows", name, "Mend the rule."), values)
+            meets &= holds_one_of(source.name_of("drop_rows", name, "Mend data.drop_rows."), values)
         result = ConstantExpression(number)
         chosen = CaseExpression(meets, result) if chosen is None else chosen.when(meets, result)
     return (ConstantExpression(None) if chosen is None else chosen).cast("INTEGER")

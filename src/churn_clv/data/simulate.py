@@ -8,6 +8,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+MOST_CUSTOMERS = 10_000_000
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -57,6 +59,8 @@ def simulate_log(
     """
     if customers < 1 or not 1 <= arrival_days <= days:
         raise ValueError("simulate needs at least one customer and 1 <= arrival_days <= days")
+    if customers > MOST_CUSTOMERS:
+        raise ValueError(f"simulate draws all customers in memory: at most {MOST_CUSTOMERS:,}, not {customers:,}")
     rng, truth = np.random.default_rng(seed), truth or Truth()
     rate = rng.gamma(truth.r, 1 / truth.alpha, customers)
     dropout = rng.beta(truth.a, truth.b, customers)

@@ -66,8 +66,7 @@ def file_source(path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConn
 def data_files(path: Path) -> list[Path]:
     """Return the data files that a path means: itself, or what a folder holds."""
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file{nearest(path.name, siblings)}")
+        raise no_such_file(path)
     if not path.is_dir():
         kind_of(path)
         if not path.is_file():
@@ -80,6 +79,12 @@ def data_files(path: Path) -> list[Path]:
     if len({kind_of(p) for p in found}) > 1:
         raise InputError(f"{path}: the folder mixes CSV and Parquet files: keep one kind in it")
     return found
+
+
+def no_such_file(path: Path) -> InputError:
+    """Return the error for a path that leads nowhere, with the nearest name beside it."""
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    return InputError(f"{path}: no such file{nearest(path.name, siblings)}")
 
 
 def hidden(path: Path) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churn_clv.data.engine import query
 from churn_clv.data.transactions import TransactionLog
+from churn_clv.errors import InputError
 
 Spend = Literal["repeat", "all"]
 
@@ -50,3 +51,18 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     """
     rows = log.connection.execute(query("summary"), {"cutoff": cutoff, "spend": spend}).df()
     return rows.set_index("customer_id")
+
+
+def require_known_customers(summary: pd.DataFrame, as_of: date) -> None:
+    """Refuse a summary in which nobody is known.
+
+    Raises
+    ------
+    InputError
+        If no customer had bought up to and including `as_of`, as in a log of refunds only.
+    """
+    if summary.empty:
+        raise InputError(
+            f"no customer has a purchase up to {as_of}: nothing to score; "
+            "take a later day, or a log with purchases (refunds alone are none)"
+        )

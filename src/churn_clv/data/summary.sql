@@ -1,5 +1,6 @@
 -- One row a customer at $cutoff. A purchase day is a customer-day with a purchase; a day of refunds alone
--- lowers the value of the purchases before it but is no purchase. Money is summed as decimals: exact in any order.
+-- lowers the value of the purchases before it but is no purchase. Money is summed as decimals: exact in any order; wide
+-- ones, as the net amount of a day may exceed what one line may hold.
 WITH purchases AS (
     SELECT customer_id,
            min(day) AS first_day,
@@ -12,8 +13,8 @@ WITH purchases AS (
 
 money AS (
     SELECT p.customer_id,
-           sum(CAST(d.amount AS DECIMAL(18, 6))) AS all_days,
-           sum(CASE WHEN d.day > p.first_day THEN CAST(d.amount AS DECIMAL(18, 6)) END) AS repeat_days
+           sum(CAST(d.amount AS DECIMAL(38, 6))) AS all_days,
+           sum(CASE WHEN d.day > p.first_day THEN CAST(d.amount AS DECIMAL(38, 6)) END) AS repeat_days
     FROM purchases AS p
     JOIN customer_days AS d ON d.customer_id = p.customer_id
     WHERE d.day >= p.first_day AND d.day <= CAST($cutoff AS DATE)

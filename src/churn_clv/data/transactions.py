@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 import pandas as pd
@@ -14,7 +13,7 @@ from duckdb import ColumnExpression
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, refuse, report_on
-from churn_clv.data.contract import Columns, ReadingRules
+from churn_clv.data.contract import Columns, ReadingRules, known_zone, setting
 from churn_clv.data.roles import roles
 from churn_clv.data.sources import Source, open_source
 from churn_clv.errors import InputError
@@ -67,7 +66,7 @@ def read_transactions(
     try:
         log = admit(source, columns, rules, room)
     except duckdb.OutOfMemoryException:
-        raise InputError("the log does not fit into the memory limit: raise it or name a spill directory") from None
+        raise InputError("the log does not fit into the memory limit: raise data.memory_limit") from None
     if connection is None:
         engine.lock(room)
     return log
@@ -124,14 +123,6 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Column
         raise source.explain(failure) from None
 
 
-def known_zone(name: str) -> ZoneInfo:
-    """Return a time zone by its IANA name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InputError(f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'") from None
-
-
 def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
     """Refuse a pattern that strptime does not know."""
     if date_format is None:
@@ -140,7 +131,8 @@ def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None)
         engine.run(connection, "SELECT try_strptime('', $format) IS NULL", {"format": date_format})
     except duckdb.Error:
         raise InputError(
-            f"date_format {date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M'"
+            f"date_format {date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M' "
+            f"as {setting('date_format')}"
         ) from None
 
 
@@ -166,6 +158,6 @@ def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, dat
     [found] = engine.run(connection, "SELECT min(day), max(day), count(DISTINCT customer_id) FROM customer_days")
     if found[0] is None:
         raise InputError(
-            f"{label}: no transaction is left after cleaning: check start, end, drop_rows and the id column"
+            f"{label}: no transaction is left after cleaning: check data.start, data.end, data.drop_rows and the id column"
         )
     return found[0], found[1], found[2]

@@ -35,7 +35,7 @@ def duration_days(text: str) -> int:
     Raises
     ------
     ValueError
-        If the text is not a number followed by days, weeks, months or years, or rounds to no day.
+        If the text is not a number followed by days, weeks, months or years, rounds to no day or exceeds 100 years.
 
     Examples
     --------
@@ -45,10 +45,12 @@ def duration_days(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a length of time; write for example '26 weeks', '6 months' or '90 days'")
-    days = round(float(match[1]) * _DAYS_IN[match[2]])
-    if days < 1:
+    days = float(match[1]) * _DAYS_IN[match[2]]
+    if days > 100 * DAYS_PER_YEAR:
+        raise ValueError(f"{text[:40]!r} is longer than 100 years")
+    if round(days) < 1:
         raise ValueError(f"{text!r} is shorter than a day")
-    return days
+    return round(days)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Windows:
 
     @property
     def has_full_horizon_labels(self) -> bool:
-        return any(label.horizon_days == self.horizon_days for label in self.labels)
+        return all(label.horizon_days == self.horizon_days for label in self.labels)
 
     @property
     def production_labels(self) -> tuple[LabelWindow, ...]:

@@ -12,21 +12,31 @@ from pathlib import Path
 from churn_clv.errors import InputError
 
 
+class NameTaken(InputError):
+    """Another run has, or is writing, a folder of this name."""
+
+
 @contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
     """Fill a hidden folder beside `final` and give it that name only when the block ends well.
 
     Raises
     ------
+    NameTaken
+        If `final` exists already, or another process is filling it.
     InputError
-        If `final` exists already, or its parent cannot be written.
+        If its parent cannot be written.
     """
-    if final.exists():
-        raise InputError(f"{final}: exists already; choose another place, nothing was overwritten")
-    partial = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
+    partial = final.parent / f".{final.name}.partial"
     with _named_errors(final):
-        partial.mkdir(parents=True)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.mkdir()  # at the same time the claim on the name: only one process can make it
+        except FileExistsError:
+            raise NameTaken(f"{final}: another run is writing it") from None
     try:
+        if final.exists():
+            raise NameTaken(f"{final}: exists already; nothing was overwritten")
         with _named_errors(final):
             yield partial
             _sync(partial)
@@ -65,3 +75,16 @@ def _named_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a place that cannot hold a folder, before any work is done for it; nothing is created.
+
+    Raises
+    ------
+    InputError
+        If the nearest folder that exists is not one, or cannot be written.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"{folder}: cannot be written: {nearest} is {'read-only' if nearest.is_dir() else 'a file'}")

@@ -9,25 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from churn_clv.config import Config, ConfigError, parse_config, read_yaml
+from churn_clv.config import Config, ConfigError, Name, parse_config, read_yaml
 from churn_clv.evaluation.judgement import RUN
 from churn_clv.train import Run
 
-_KEYS = {"question", "base", "runs", "answer"}
 SHOWN = (
-    ("churn", "auc"),
-    ("churn", "log_loss"),
-    ("churn", "calibration_error"),
-    ("value", "normalised_gini"),
-    ("value", "rmse"),
-)
+    ("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"), ("value", "rmse"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Experiment:
     question: str
     runs: dict[str, Config]
+
+
+class _Asked(BaseModel):
+    """The file of an experiment."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    question: str
+    base: str
+    runs: dict[Name, dict[str, Any] | None] = Field(min_length=1)
+    answer: str = ""
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -38,22 +44,25 @@ def load_experiment(path: Path) -> Experiment:
     ConfigError
         Naming the file, and the run and key at fault.
     """
-    content = read_yaml(path)
-    unknown, missing = set(content) - _KEYS, {"question", "base", "runs"} - set(content)
-    if unknown or missing:
-        raise ConfigError(
-            f"{path}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}; the keys are {sorted(_KEYS)}"
-        )
-    base = read_yaml(Path(content["base"]))
-    configs = {}
-    for name, changes in content["runs"].items():
-        patched = merged(base, changes or {})
-        # Siblings in one MLflow experiment, and versions of one registered model.
-        model = f"churn-clv-{patched['name']}"
-        patched["tracking"] = {"registered_model": model} | patched.get("tracking", {}) | {"experiment": path.stem}
-        patched["name"] = f"{patched['name']}-{name}"
-        configs[str(name)] = parse_config(patched, source=f"{path}: runs.{name}")
-    return Experiment(str(content["question"]).strip(), configs)
+    try:
+        asked = _Asked.model_validate(read_yaml(path))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg'][0].lower()}{f['msg'][1:]}" for f in error.errors()]
+        raise ConfigError(f"{path}: " + "; ".join(faults)) from None
+    base = read_yaml(Path(asked.base))
+    model = parse_config(base, source=asked.base).registered_model
+    return Experiment(asked.question.strip(), {
+        name: _variant(base, changes or {}, name, model, f"{path}: runs.{name}", path.stem) for name, changes in asked.runs.items()
+    })  # fmt: skip
+
+
+def _variant(
+    base: dict[str, Any], changes: dict[str, Any], name: str, model: str, source: str, experiment: str
+) -> Config:
+    """One run: siblings in one MLflow experiment, and versions of one registered model."""
+    patched = merged(base, changes)
+    named = {"name": f"{base['name']}-{name}", "tracking": {"registered_model": model, "experiment": experiment}}
+    return parse_config(patched | named, source=source)
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

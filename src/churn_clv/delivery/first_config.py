@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import yaml
 
-from churn_clv.data.contract import Columns, ReadingRules
-from churn_clv.data.csv_files import read_header
+from churn_clv.data.contract import Columns, ReadingRules, known_zone, setting
+from churn_clv.data.csv_files import read_header, wrong_encoding
+from churn_clv.data.sources import PARQUET_SUFFIXES, no_such_file
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.errors import InputError
 
 SAMPLE_ROWS = 2000
+SHORTEST_LOG_DAYS = 30
 # The first pattern that a column's name matches wins; a name is compared in lower case.
 _NAMES = {
     "customer_id": (
@@ -44,25 +47,43 @@ def write_first_config(log: Path, out: Path | None) -> tuple[Path, list[str]]:
     Raises
     ------
     InputError
-        If the log cannot be read, no column looks like a customer or a date, or the config exists already.
+        If the log cannot be read or is too short for a run, no column looks like a customer or a date, or the config
+        exists already.
     """
-    sample = _sample(log)
-    columns = guess_columns(sample)
-    dates = sample[columns["date"]].dropna().astype("str")
-    date_format = guess_date_format(dates)
-    decimal = _decimal(sample, columns.get("amount"))
-    rules = ReadingRules(date_format=date_format, decimal="," if decimal == "," else ".")
-    read = read_transactions(log, Columns(columns["customer_id"], columns["date"], columns.get("amount")), rules)
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", log.name.split(".")[0]).strip("-._") or "log"
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", log.name.split(".")[0]).strip("-._")[:64] or "log"
     path = out or Path("configs") / f"{name}.yaml"
     if path.exists():
         raise InputError(f"{path}: exists already; name another place with --out")
-    content = _config(name, log, columns, date_format, decimal, read)
+    try:
+        data, windows, remarks = _guess(log)
+    except InputError as error:
+        # What a config can set, init cannot be told.
+        hint = "; init only guesses: write a config with that key yourself" if " in a config" in str(error) else ""
+        raise InputError(f"{error}{hint}") from None
+    content = yaml.safe_dump({"name": name, "data": data, "windows": windows}, sort_keys=False)
     header = f"# A first guess from {log.name}: check the columns and dates, then run churn-clv train {path}\n"
-    whole_file(path, lambda p: p.write_text(header + yaml.safe_dump(content, sort_keys=False), encoding="utf-8"))
+    whole_file(path, lambda p: p.write_text(header + content, encoding="utf-8"))
+    return path, remarks
+
+
+def _guess(log: Path) -> tuple[dict[str, object], dict[str, date], list[str]]:
+    """The sections data and windows of a log's config, and what to tell the user of them."""
+    sample = _sample(log)
+    columns = guess_columns(sample)
+    date_format = guess_date_format(sample[columns["date"]].dropna().astype("str"))
+    decimal: Literal[".", ","] = "," if _has_decimal_comma(sample, columns.get("amount")) else "."
+    timezone = _timezone(log, columns["date"])
+    rules = ReadingRules(date_format=date_format, decimal=decimal, timezone=timezone or "UTC")
+    read = read_transactions(log, Columns(columns["customer_id"], columns["date"], columns.get("amount")), rules)
+    data: dict[str, object] = {"path": str(log), "columns": columns | ({} if "amount" in columns else {"amount": None})}
+    data |= {"date_format": date_format} if date_format else {}
+    data |= {"decimal": decimal} if decimal == "," else {}
+    data |= {"timezone": timezone} if timezone else {}
     remarks = [f"{role}: column {column!r}" for role, column in columns.items()]
-    amounts = [] if "amount" in columns else ["no column looks like an amount: value will be counted in purchases"]
-    return path, [*remarks, *amounts, f"log: {read.n_customers:,} customers, {read.first_day} to {read.last_day}"]
+    remarks += [] if "amount" in columns else ["no column looks like an amount: value will be counted in purchases"]
+    remarks += [f"timezone: {timezone}, as the Parquet file has it"] if timezone else []
+    found = f"log: {read.n_customers:,} customers, {read.first_day} to {read.last_day}"
+    return data, _windows(log, read), [*remarks, found]
 
 
 def guess_columns(sample: pd.DataFrame) -> dict[str, str]:
@@ -112,14 +133,23 @@ def guess_date_format(dates: pd.Series) -> str | None:
 
 def _sample(log: Path) -> pd.DataFrame:
     if not log.is_file():
-        raise InputError(f"{log}: no such file")
-    if log.suffix in {".parquet", ".pq"}:
-        return _few_parquet_rows(log)
+        raise InputError(f"{log}: is a folder; give one of its files") if log.is_dir() else no_such_file(log)
+    sample = _few_parquet_rows(log) if log.suffix.lower() in PARQUET_SUFFIXES else _few_csv_rows(log)
+    if sample.empty:
+        raise InputError(f"{log}: has a header but no rows: transactions are needed")
+    return sample
+
+
+def _few_csv_rows(log: Path) -> pd.DataFrame:
     _, delimiter = read_header(log, "utf-8", None)
     try:
         return pd.read_csv(log, sep=delimiter, nrows=SAMPLE_ROWS, dtype="str", encoding="utf-8-sig")
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{log}: cannot be sampled: {str(error).splitlines()[0][:160]}") from None
+    except UnicodeDecodeError:
+        raise wrong_encoding(log, "utf-8") from None
+    except ValueError:  # pandas' message would repeat a customer's row
+        raise InputError(
+            f"{log}: its first rows cannot be read as CSV: mend the quoting, or set {setting('delimiter')}"
+        ) from None
 
 
 def _few_parquet_rows(log: Path) -> pd.DataFrame:
@@ -129,9 +159,7 @@ def _few_parquet_rows(log: Path) -> pd.DataFrame:
         batch = next(parquet.ParquetFile(log).iter_batches(SAMPLE_ROWS), None)
     except (OSError, ValueError) as error:
         raise InputError(f"{log}: not a Parquet file that can be read: {str(error).splitlines()[0][:160]}") from None
-    if batch is None:
-        raise InputError(f"{log}: holds no rows")
-    return batch.to_pandas().astype("str")
+    return pd.DataFrame() if batch is None else batch.to_pandas().astype("str")
 
 
 def _may_be(role: str, column: pd.Series) -> bool:
@@ -143,16 +171,30 @@ def _may_be(role: str, column: pd.Series) -> bool:
     return True
 
 
-def _decimal(sample: pd.DataFrame, amount: str | None) -> str:
-    return "," if amount and sample[amount].dropna().astype("str").str.fullmatch(r"-?\d+,\d+").any() else "."
+def _has_decimal_comma(sample: pd.DataFrame, amount: str | None) -> bool:
+    return amount is not None and bool(sample[amount].dropna().astype("str").str.fullmatch(r"-?\d+,\d+").any())
 
 
-def _config(
-    name: str, log: Path, columns: dict[str, str], date_format: str | None, decimal: str, read: TransactionLog
-) -> dict[str, object]:
-    horizon = min(timedelta(weeks=26), timedelta(days=max((read.last_day - read.first_day).days // 3, 1)))
-    data: dict[str, object] = {"path": str(log), "columns": columns | ({} if "amount" in columns else {"amount": None})}
-    data |= {"date_format": date_format} if date_format else {}
-    data |= {"decimal": decimal} if decimal == "," else {}
-    windows = {"calibration_end": read.last_day - horizon, "holdout_end": read.last_day}
-    return {"name": name, "data": data, "windows": windows}
+def _timezone(log: Path, date_column: str) -> str | None:
+    """The zone of a Parquet timestamp, whose local days are meant; None for UTC, offsets, and anything else."""
+    if log.suffix.lower() not in PARQUET_SUFFIXES:
+        return None
+    import pyarrow.parquet as parquet
+
+    zone = getattr(parquet.read_schema(log).field(date_column).type, "tz", None)
+    try:
+        return zone if zone and known_zone(zone).key != "UTC" else None
+    except InputError:
+        return None
+
+
+def _windows(log: Path, read: TransactionLog) -> dict[str, date]:
+    """A holdout of 26 weeks at the log's end, in a short log of a third of it."""
+    days = (read.last_day - read.first_day).days
+    if days < SHORTEST_LOG_DAYS:
+        raise InputError(
+            f"{log}: runs from {read.first_day} to {read.last_day}: {days} days between them are too few for models "
+            f"and a holdout to judge them, at least {SHORTEST_LOG_DAYS} are needed; take a longer log"
+        )
+    horizon = min(timedelta(weeks=26), timedelta(days=days // 3))
+    return {"calibration_end": read.last_day - horizon, "holdout_end": read.last_day}

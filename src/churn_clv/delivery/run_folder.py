@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.data.open_log import known_columns
-from churn_clv.delivery.atomic import whole_folder
+from churn_clv.delivery.atomic import NameTaken, whole_folder
 from churn_clv.delivery.handover import model_files, write_model
 from churn_clv.delivery.report import render_report, write_figures
 from churn_clv.delivery.tables import write_table
@@ -30,21 +30,29 @@ def write_run(run: Run, root: Path, started: datetime) -> Path:
     InputError
         If the place cannot be written. An interrupted writing leaves no folder under the final name.
     """
-    folder = _free_name(root / run.config.name, started)
-    with whole_folder(folder) as partial:
-        figures = figures_of(run)
-        (partial / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
-        write_table(run.scores, partial / "scores.parquet")
-        write_table(run.scores, partial / "scores.csv")
-        write_table(run.judged, partial / "judged_scores.parquet")
-        write_table(both_grids(run), partial / "grid.csv")
-        (partial / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
-        write_figures(figures, partial / "figures")
-        html = render_report(run, figures, generated_at=started, run_name=f"{run.config.name} {folder.name}")
-        (partial / "report.html").write_text(html, encoding="utf-8")
-        (partial / "model").mkdir()
-        write_model(partial / "model", files_of(run))
-    return folder
+    for folder in _names(root / run.config.name, started):
+        try:
+            with whole_folder(folder) as partial:
+                _fill(partial, run, f"{run.config.name} {folder.name}", started)
+            return folder
+        except NameTaken:
+            continue
+    raise InputError(f"{root / run.config.name}: holds a hundred runs of this second already")
+
+
+def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
+    figures = figures_of(run)
+    (folder / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
+    write_table(run.scores, folder / "scores.parquet")
+    write_table(run.scores, folder / "scores.csv")
+    write_table(run.judged, folder / "judged_scores.parquet")
+    write_table(both_grids(run), folder / "grid.csv")
+    (folder / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
+    write_figures(figures, folder / "figures")
+    html = render_report(run, figures, generated_at=started, run_name=run_name)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    (folder / "model").mkdir()
+    write_model(folder / "model", files_of(run))
 
 
 def files_of(run: Run) -> dict[str, str]:
@@ -112,24 +120,21 @@ def parameters_of(run: Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def latest_run(root: Path) -> Path:
-    """Return the newest complete run folder under `root`, of any config.
+def latest_run(place: Path) -> Path:
+    """Return a run folder itself, or the newest complete run below a folder of runs, of one config or of all.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    folders = [p.parent for p in root.glob("*/*/metrics.json") if not p.parent.name.startswith(".")]
-    if not folders:
-        raise InputError(f"{root}: holds no complete run yet; run 'make train' first")
-    return max(folders, key=lambda folder: folder.name)
-
-
-def report_of(folder: Path) -> Path:
-    """Return the report of a run folder, or of the newest run below a folder of runs."""
-    run = folder if (folder / "metrics.json").is_file() else latest_run(folder)
-    return run / "report.html"
+    if (place / "metrics.json").is_file():
+        return place
+    folders = [path.parent for depth in ("*", "*/*") for path in place.glob(f"{depth}/metrics.json")]
+    complete = [folder for folder in folders if not folder.name.startswith(".")]
+    if not complete:
+        raise InputError(f"{place}: holds no complete run; train first (make train)")
+    return max(complete, key=lambda folder: folder.name)
 
 
 def started_at(folder: Path) -> datetime:
@@ -137,10 +142,9 @@ def started_at(folder: Path) -> datetime:
     return datetime.strptime(folder.name.split("-")[0], _STAMP).replace(tzinfo=UTC)
 
 
-def _free_name(parent: Path, started: datetime) -> Path:
+def _names(parent: Path, started: datetime) -> list[Path]:
     stamp = started.astimezone(UTC).strftime(_STAMP)
-    names = [stamp, *(f"{stamp}-{k}" for k in range(2, 100))]
-    return next(parent / name for name in names if not (parent / name).exists())
+    return [parent / stamp, *(parent / f"{stamp}-{k}" for k in range(2, 100))]
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

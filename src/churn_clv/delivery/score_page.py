@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pandas as pd
 
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.delivery.tables import read_table
-from churn_clv.errors import InputError
+from churn_clv.errors import InputError, shortened
 
 NEEDED = ["value_tier", "risk_tier", "segment", "action", "expected_spend", "value_at_risk", "clv", "churn_probability",
           "as_of", "horizon_days"]  # fmt: skip
+_NUMBERS = ["expected_spend", "value_at_risk", "clv", "churn_probability", "horizon_days"]
 _TIERS = ["all", "low", "mid", "high"]
+_NUMBERED_TIER = re.compile(r"\d{1,4} of \d{1,4}")
 
 
 def write_score_page(scores: Path, out: Path | None) -> Path:
@@ -22,18 +25,39 @@ def write_score_page(scores: Path, out: Path | None) -> Path:
     Raises
     ------
     InputError
-        If the file is missing, empty or no score file.
+        If the file is missing, empty or no score file, or the page's name does not end in .html.
     """
+    path = out or scores.with_suffix(".html")
+    if path.suffix.lower() != ".html":
+        raise InputError(f"{path}: the page is HTML: give it a name that ends in .html")
     frame = read_table(scores)
+    _check(frame, scores)
+    page = render_score_page(frame, scores.name)
+    whole_file(path, lambda partial: partial.write_text(page, encoding="utf-8"))
+    return path
+
+
+def _check(frame: pd.DataFrame, scores: Path) -> None:
+    """Refuse what is no score file, or a spoilt one."""
     missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
         raise InputError(f"{scores}: not a score file: the columns {missing} are missing")
     if frame.empty:
         raise InputError(f"{scores}: holds no customer")
-    path = out or scores.with_suffix(".html")
-    page = render_score_page(frame, scores.name)
-    whole_file(path, lambda partial: partial.write_text(page, encoding="utf-8"))
-    return path
+    for name in NEEDED:
+        if frame[name].isna().any():
+            raise InputError(
+                f"{scores}: column {name!r} is empty in {int(frame[name].isna().sum()):,} rows: score again"
+            )
+    for name in _NUMBERS:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise InputError(f"{scores}: column {name!r} holds text where numbers belong: score again")
+    for name in ("value_tier", "risk_tier"):
+        unknown = [
+            tier for tier in frame[name].unique() if tier not in _TIERS and not _NUMBERED_TIER.fullmatch(str(tier))
+        ]
+        if unknown:
+            raise InputError(f"{scores}: column {name!r} holds {shortened(unknown[0])}, which is no tier: score again")
 
 
 def render_score_page(scores: pd.DataFrame, name: str) -> str:

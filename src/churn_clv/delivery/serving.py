@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ class ChurnClv(mlflow.pyfunc.PythonModel):
     _scoring: ScoringModel
 
     def load_context(self, context: Any) -> None:
+        # MLflow's schema errors would repeat rows of the input, customers' ids included.
+        os.environ.setdefault("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")
         self._scoring = read_model(Path(context.artifacts["fitted"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:

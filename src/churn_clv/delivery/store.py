@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from churn_clv.errors import InputError
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = "mlartifacts"
@@ -37,6 +40,38 @@ def prepared_store() -> Iterator[None]:
         yield
 
 
+def check_store() -> None:
+    """See that the store answers, before any work is done for it.
+
+    Raises
+    ------
+    InputError
+        Naming the store, without credentials.
+    """
+    import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
+
+    quiet()
+    try:
+        with prepared_store():
+            mlflow.search_experiments(max_results=1)
+    except (mlflow.exceptions.MlflowException, OSError, ImportError, SQLAlchemyError) as error:
+        store = without_credentials(os.environ["MLFLOW_TRACKING_URI"])
+        cause = without_credentials(str(error).splitlines()[0][:160])
+        raise InputError(f"MLFLOW_TRACKING_URI: the store {store} does not answer: {cause}") from None
+
+
+def without_credentials(text: str) -> str:
+    """Cut user and password out of every address.
+
+    Examples
+    --------
+    >>> without_credentials("postgresql://me:secret@host/db")
+    'postgresql://host/db'
+    """
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
 def quiet() -> None:
     """Keep MLflow's and its database migrations' progress off the terminal; errors still come through."""
     for name in ("mlflow", "alembic"):
@@ -46,8 +81,8 @@ def quiet() -> None:
 
 def serve_ui(port: int) -> int:
     """Run the MLflow UI on the same store, on this machine only, until interrupted; leave no process behind."""
-    with prepared_store():
-        store = os.environ["MLFLOW_TRACKING_URI"]
+    check_store()
+    store = os.environ["MLFLOW_TRACKING_URI"]
     hosts = f"localhost:{port},127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
                "--allowed-hosts", hosts, "--workers", "1", "--default-artifact-root", DEFAULT_ARTIFACTS]  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.errors import InputError
 
@@ -33,19 +34,29 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by `write_table`, with customer_id as text."""
+    """Read a table written by `write_table`, with customer_id as text.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or damaged.
+    """
     check_table_path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path).reset_index()
-    return pd.read_csv(path, dtype={"customer_id": "str"})
+    table = read_small_table(path, text_column="customer_id")
+    return table.reset_index() if path.suffix == ".parquet" else table
 
 
 def check_table_path(path: Path) -> None:
     """Refuse a file name that ends neither in .csv nor in .parquet."""
     if path.suffix not in TABLE_SUFFIXES:
         raise InputError(f"{path}: the name must end in .csv or .parquet, to say which it is")
+
+
+def check_output(out: Path, source: Path) -> None:
+    """Refuse an output that is no table's name, or would replace the file it is made from."""
+    check_table_path(out)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out}: is the input itself; name another output, nothing was overwritten")
 
 
 def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:

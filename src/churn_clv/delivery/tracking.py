@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from churn_clv.delivery.run_folder import metrics_of, parameters_of, started_at
-from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet
+from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
 from churn_clv.errors import InputError
 from churn_clv.train import Run
 
@@ -54,8 +56,11 @@ class Logged:
         return f"http://127.0.0.1:{PORT}/#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
 
 
-def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) -> Logged:
-    """Write a finished run to MLflow and register its model as `challenger`.
+def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> Logged:
+    """Write a finished run to MLflow and register its model.
+
+    A run of its own becomes the model's `challenger`. The variants of an experiment, which come with the tags of their
+    `question`, are versions without an alias: asking a question moves nothing that others rely on.
 
     The store is MLFLOW_TRACKING_URI, by default a sqlite file in the working directory.
 
@@ -71,28 +76,35 @@ def log_run(run: Run, folder: Path, extra_tags: dict[str, str] | None = None) ->
         with prepared_store():
             experiment = _experiment(run.config.tracking.experiment)
         name = f"{run.config.name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
-        with mlflow.start_run(
-            experiment_id=experiment, run_name=name, tags=_tags(run, folder) | (extra_tags or {})
-        ) as active:
+        tags = _tags(run, folder) | (question or {})
+        with _killed_is_said(), mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags) as active:
             mlflow.log_input(_dataset(run), context="training")
-            mlflow.log_params(_flat(run.config.model_dump(mode="json")))
+            mlflow.log_params(_flat(run.config.shareable()))
+            mlflow.log_text(yaml.safe_dump(run.config.shareable(), sort_keys=False), "config.yaml")
             mlflow.log_artifacts(str(folder / "figures"), "figures")
-            for name in ("report.html", "config.yaml", "metrics.json", "grid.csv"):
-                mlflow.log_artifact(str(folder / name))
+            for file in ("report.html", "metrics.json", "grid.csv"):
+                mlflow.log_artifact(str(folder / file))
             mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
             model = _log_model(run, folder)
             mlflow.log_metrics(_numbers(run), model_id=model.model_id)
-            version_number = _register(run.config.registered_model, model, active.info.run_id)
+            version_number = _register(run.config.registered_model, model, active.info.run_id, question is None)
             return Logged(active.info.run_id, experiment, run.config.registered_model, version_number)
     except mlflow.exceptions.MlflowException as error:
         store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
-        refused = _without_credentials(f"MLflow at {store} did not take the run: {str(error)[:200]}")
+        refused = without_credentials(f"MLflow at {store} did not take the run: {str(error)[:200]}")
         raise InputError(f"{refused}; the run itself is complete in {folder}") from None
 
 
-def _without_credentials(text: str) -> str:
-    """Cut user and password out of every address."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+@contextmanager
+def _killed_is_said() -> Iterator[None]:
+    """End the active run as KILLED, not as FAILED, when the user or the system stops the program."""
+    import mlflow
+
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        mlflow.MlflowClient().set_terminated(mlflow.last_active_run().info.run_id, "KILLED")
+        raise
 
 
 def _log_model(run: Run, folder: Path) -> Any:
@@ -115,7 +127,7 @@ def _log_model(run: Run, folder: Path) -> Any:
     )
 
 
-def _register(name: str, model: Any, run_id: str) -> str:
+def _register(name: str, model: Any, run_id: str, challenger: bool) -> str:
     """Add the model as the newest version and point `challenger` at it, last: the alias never names half a model."""
     import mlflow
 
@@ -126,7 +138,8 @@ def _register(name: str, model: Any, run_id: str) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     added = client.create_model_version(name, source=model.model_uri, run_id=run_id, model_id=model.model_id)
-    client.set_registered_model_alias(name, "challenger", added.version)
+    if challenger:
+        client.set_registered_model_alias(name, "challenger", added.version)
     return str(added.version)
 
 

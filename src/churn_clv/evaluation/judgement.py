@@ -153,6 +153,9 @@ def _in_words(row: pd.Series, direction: int) -> str:
 
 
 def best_rival(values: pd.Series, metric: str) -> tuple[str, float]:
-    """Return the name and value of the best model other than the run, on a metric of known direction."""
-    others = values.drop(RUN) * DIRECTION[metric]
+    """Return the name and value of the best model other than the run; on bias, of the one nearest to 0."""
+    others = values.drop(RUN).dropna()
+    others = -others.abs() if metric == "bias" else others * DIRECTION[metric]
+    if others.empty:
+        return "none", float("nan")
     return str(others.idxmax()), float(values[others.idxmax()])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from churn_clv.models.distinct_rows import Array
+from churn_clv.models.distinct_rows import Array, refuse_unfittable
 from churn_clv.models.special import digamma_rise, log_beta, trigamma_rise
 
 BINS_PER_UNIT = 1024
@@ -71,6 +71,7 @@ class BinnedSpend:
 
 def _gather(x: Array, log_m: Array, weight: Array | None) -> tuple[Array, float, Array, Array, Array]:
     """Return the histogram of x, the sum of ln m, bin centres, and the moments of all customers."""
+    refuse_unfittable(x)
     most = int(x.max())
     log_x = np.log(np.maximum(np.arange(most + 1), 1))
     low = int(np.floor(log_m.min() * BINS_PER_UNIT))

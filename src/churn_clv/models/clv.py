@@ -13,7 +13,9 @@ from churn_clv.models.quadrature import gauss_legendre
 
 __all__ = ["clv_intervals", "discounted_clv", "residual_clv", "value_if_active"]
 
-NODES = 24
+NODES = 24  # enough for 1e-12 where the horizon is at most e^4 times the model's shortest scale
+NODES_PER_E_FOLD = 6
+GONE = 45.0  # e^-45 of a value is below rounding
 
 
 def discounted_clv(
@@ -72,7 +74,11 @@ def discounted_purchases(
     """
     check_horizon(horizon)
     delta = continuous_rate(annual_discount_rate, periods_per_year)
-    times, factors = _continuous(horizon, delta) if steps is None else _stepwise(horizon, delta, steps)
+    times, factors = (
+        _continuous(horizon, delta, purchase_model.shortest_scale())
+        if steps is None
+        else _stepwise(horizon, delta, steps)
+    )
     purchases = purchase_model.weighted_expected_purchases(summary, times, factors)
     return purchases.rename("discounted_purchases")
 
@@ -107,19 +113,25 @@ def value_if_active(
 
 def _stepwise(horizon: float, delta: float, steps: int) -> tuple[Array, Array]:
     """Return ends of steps and factors such that sum f_k E(t_k) discounts each step's purchases at its end."""
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps!r}")
+    if not (steps >= 1 and steps == int(steps)):
+        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
     ends = horizon * np.arange(1, steps + 1) / steps
     discount = np.exp(-delta * ends)
     return ends, discount - np.append(discount[1:], 0.0)
 
 
-def _continuous(horizon: float, delta: float) -> tuple[Array, Array]:
-    """Return nodes and factors of int exp(-delta t) dE(t) = exp(-delta H) E(H) + delta int exp(-delta t) E(t) dt."""
+def _continuous(horizon: float, delta: float, scale: float) -> tuple[Array, Array]:
+    """Return nodes and factors of int exp(-delta t) dE(t) = exp(-delta H) E(H) + delta int exp(-delta t) E(t) dt.
+
+    Nodes lie evenly (in Gauss and Legendre's sense) on ln(1 + t/scale), where the expectation is smooth however
+    long the horizon; times so late that the discount leaves nothing of them are left out.
+    """
     if delta == 0:
         return np.array([horizon]), np.ones(1)
-    nodes, weights = gauss_legendre(NODES)
-    # t = H u^2 gathers nodes near 0, where the expectation bends most
-    u = (nodes + 1) / 2
-    inner = delta * np.exp(-delta * horizon * u**2) * weights * u * horizon
-    return np.append(horizon * u**2, horizon), np.append(inner, np.exp(-delta * horizon))
+    last = min(horizon, GONE / delta)
+    length = np.log1p(last / scale)
+    nodes, weights = gauss_legendre(max(NODES, int(np.ceil(NODES_PER_E_FOLD * length))))
+    v = length * (nodes + 1) / 2
+    t = np.minimum(scale * np.expm1(v), last)
+    inner = delta * np.exp(-delta * t) * (t + scale) * weights * length / 2
+    return np.append(t, last), np.append(inner, np.exp(-delta * last))

@@ -136,9 +136,9 @@ NO_MEAN = "Spend per purchase is so heavy-tailed (q <= 1) that no population mea
 
 def diagnose_spend(end: Minimum, constant: bool) -> tuple[list[int], str | None]:
     """Return what the spend fit does not identify and the sentences that say so."""
-    if constant:
-        return [0, 1, 2], NO_SPEND_VARIATION
     ln_p, ln_q, _ = end.theta
+    if constant or (ln_p > FAR and ln_q > FAR):
+        return [0, 1, 2], NO_SPEND_VARIATION
     found = [
         (EQUAL_CUSTOMERS, ln_q > FAR, [1]),
         (EQUAL_PURCHASES, ln_p > FAR, [0]),

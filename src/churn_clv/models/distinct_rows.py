@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 LATTICE = 1 << 20
+MOST_PURCHASES = 1e9  # beyond this a frequency is an amount or an id in the wrong column
+MOST_TO_FIT = 1e7  # a likelihood keeps tables as long as the largest frequency
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def read_histories(summary: pd.DataFrame, weights: ArrayLike | pd.Series | None 
     t_x = column(summary, "recency")
     T = column(summary, "T")
     _refuse(x != np.floor(x), "frequency", "whole numbers of repeat purchases", "count purchase days")
+    _refuse(x > MOST_PURCHASES, "frequency", "at most 1e9", "check that the column holds numbers of purchases")
     beyond = t_x > T * (1 + 1e-9)
     _refuse(beyond, "recency", "at most T", "end the observation after the last purchase")
     _refuse((x == 0) & (t_x > 0), "recency", "0 where frequency is 0", "measure it from the first purchase")
@@ -56,6 +59,10 @@ def read_histories(summary: pd.DataFrame, weights: ArrayLike | pd.Series | None 
 
 def column(summary: pd.DataFrame, name: str, signed: bool = False) -> Array:
     """Take one numeric column, finite and, unless signed, not negative."""
+    if not isinstance(summary, pd.DataFrame):
+        raise ValueError(f"the summary must be a pandas DataFrame with a column {name!r}, not {type(summary).__name__}")
+    if name in summary.columns and not summary.columns.is_unique:
+        raise ValueError(f"the summary's column names must be unique, got {list(summary.columns)}")
     if name not in summary.columns:
         raise ValueError(f"the summary has no column {name!r}; its columns are {list(summary.columns)}")
     try:
@@ -90,6 +97,11 @@ def _aligned(weights: pd.Series, index: pd.Index) -> pd.Series:
     if missing or not weights.index.is_unique:
         raise ValueError(f"weights must name every customer once; {missing} customers of the summary have none")
     return weights.reindex(index)
+
+
+def refuse_unfittable(x: Array) -> None:
+    """Refuse to build tables longer than memory is likely to hold."""
+    _refuse(x > MOST_TO_FIT, "frequency", "at most 1e7 in a likelihood", "count purchase days, or drop such accounts")
 
 
 def _refuse(bad: NDArray[np.bool_], name: str, wanted: str, remedy: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from churn_clv.models.distinct_rows import Array, Codes, DistinctRows
+from churn_clv.models.distinct_rows import Array, Codes, DistinctRows, refuse_unfittable
 
 BLOCK = 1 << 14
 
@@ -132,6 +132,7 @@ def _dot(left: Array, right: Array) -> float:
 
 def exceedances(counts: Array, weight: Array) -> Array:
     """Return the weight of rows with count > j, for j = 0 .. max - 1."""
+    refuse_unfittable(counts)
     histogram = np.bincount(counts.astype(np.intp), weight, minlength=1)
     return np.ascontiguousarray(histogram[::-1].cumsum()[::-1][1:])
 

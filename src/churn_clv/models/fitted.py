@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,7 +44,7 @@ class FittedModel:
         """
         if set(params) != set(cls.parameter_names):
             raise ValueError(f"{cls.__name__} needs exactly {cls.parameter_names}, got {tuple(params)}")
-        bad = [name for name, value in params.items() if not (np.isfinite(value) and value > 0)]
+        bad = [name for name, value in params.items() if not _is_positive(value)]
         if bad:
             raise ValueError(f"parameters must be positive and finite: { ({name: params[name] for name in bad}) }")
         return cls()._settle(np.array([params[name] for name in cls.parameter_names], dtype=float))
@@ -59,12 +60,14 @@ class FittedModel:
 
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+        self._require_fit()
         estimate = pd.Series(self.params_, name="estimate")
         factor = np.exp(ndtri((1 + level) / 2) * self.standard_errors_ / estimate)
         return pd.DataFrame({"estimate": estimate, "lower": estimate / factor, "upper": estimate * factor})
 
     def to_json(self) -> str:
         """Return the parameters, their covariance and the fit's record as JSON text."""
+        self._require_fit()
         known = self.covariance_.notna().to_numpy().any()
         record = {
             "model": type(self).__name__,
@@ -90,13 +93,18 @@ class FittedModel:
         if not isinstance(record, dict) or record.get("model") != cls.__name__:
             got = record.get("model") if isinstance(record, dict) else type(record).__name__
             raise ValueError(f"the JSON text describes {got!r}, not {cls.__name__}")
+        if not isinstance(record.get("params"), dict):
+            raise ValueError(f"the JSON text of {cls.__name__} has no parameters: 'params' must map names to numbers")
         model = cls.from_params(**record["params"])
         model.prior = record.get("prior")
         model.log_likelihood_ = record.get("log_likelihood")
         model.n_customers_ = record.get("n_customers")
         model.diagnosis_ = record.get("diagnosis")
         if record.get("covariance") is not None:
-            model.covariance_ = model._frame(np.array(record["covariance"], dtype=float))
+            matrix, size = np.array(record["covariance"], dtype=float), len(cls.parameter_names)
+            if matrix.shape != (size, size):
+                raise ValueError(f"the covariance in the JSON text must be {size} x {size}, got shape {matrix.shape}")
+            model.covariance_ = model._frame(matrix)
         return model
 
     def to_lifetimes(self) -> Any:
@@ -122,6 +130,7 @@ class FittedModel:
 
         Parameters without a known covariance stay at their estimates.
         """
+        self._require_fit()
         params = np.array(list(self.params_.values()))
         spread = np.nan_to_num(self.covariance_.to_numpy() / np.outer(params, params))
         values, axes = np.linalg.eigh(spread)
@@ -151,6 +160,10 @@ class FittedModel:
     def _require_fit(self) -> None:
         if not hasattr(self, "params_"):
             raise ValueError(f"this {type(self).__name__} has no parameters yet: call fit or from_params first")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(float(value)) and float(value) > 0)
 
 
 def _listed(frame: pd.DataFrame) -> list[list[float | None]]:

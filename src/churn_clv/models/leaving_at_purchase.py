@@ -60,7 +60,12 @@ class LeavingAtPurchase(PurchaseModel):
         before_last = b + x if self.first_purchase_counts else np.where(x > 0, b + (x - 1), np.inf)
         with np.errstate(divide="ignore"):
             # ln a/(b+y-1) + (r+x) ln (alpha+T)/(alpha+t_x), -inf without a chance to leave
-            return np.log(a / before_last) + (r + x) * np.log((alpha + T) / (alpha + t_x))
+            return np.log(a / before_last) + (r + x) * np.log1p((T - t_x) / (alpha + t_x))
+
+    def shortest_scale(self) -> float:
+        r, alpha, a, b = self._four()
+        # (1 + p t/A)^-k bends at t = A / (k p), A >= alpha, and k p is near k a / (a + c): highest for x = 0 or many
+        return alpha * min(1.0, 1 / a, (a + b) / (a * (r + 1)))
 
     def _mean_if_alive(self, x: Array, T: Array, t: Array) -> Array:
         r, alpha, a, _ = self._four()
@@ -88,7 +93,7 @@ class LeavingAtPurchase(PurchaseModel):
         r, alpha, a, _ = self._four()
         rate = rng.gamma(r + x) / (alpha + T)
         leave = rng.beta(a, self._survived(x))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             # purchases up to and with the one after which she leaves: geometric, endless where leave is 0
             limit = np.floor(np.log(rng.random(x.size)) / np.log1p(-leave)) + 1
         return Futures(rate, limit, np.full(x.size, np.inf))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from churn_clv.models.distinct_rows import Array
@@ -26,7 +28,7 @@ def some(k: Array, A: Array, s: float, B: Array, t: float) -> Array:
     """
     if t == 0:
         return np.zeros_like(k)
-    y, log_y, log_weight = _times(np.zeros_like(k), k, A, t)
+    y, log_y, log_weight = _times(0.0, A, k + 1, B, s, t)
     log_f = np.log(k / A)[:, None] + log_y - (k[:, None] + 1) * np.log1p(y / A[:, None])
     log_f -= s * np.log1p(y / B[:, None])
     return np.minimum(np.exp(log_f + log_weight).sum(axis=1), 1.0)
@@ -34,12 +36,10 @@ def some(k: Array, A: Array, s: float, B: Array, t: float) -> Array:
 
 def pmf(n: float, k: Array, A: Array, s: float, B: Array, t: float) -> Array:
     """Return P(n purchases): alive through t, or left at y after n purchases."""
-    if n == 0:
-        return 1 - some(k, A, s, B, t)
     if t == 0:
-        return np.zeros_like(k)
+        return np.full_like(k, n == 0)
     through = np.exp(_log_count(n, k, A, t) - s * np.log1p(t / B))
-    y, log_y, log_weight = _times(np.full_like(k, n), k, A, t)
+    y, log_y, log_weight = _times(n, A, k + n, B, s + 1, t)
     log_f = _log_count(n, k[:, None], A[:, None], y) + np.log(s) + log_y
     log_f -= (s + 1) * np.log1p(y / B[:, None]) + np.log(B)[:, None]
     return through + np.exp(log_f + log_weight).sum(axis=1)
@@ -61,13 +61,40 @@ def _log_count(n: float, k: Array, A: Array, t: Array | float) -> Array:
     return log_rising(k, n) - gammaln(n + 1) - k * np.log1p(t / A) + n * np.log(t / (A + t))
 
 
-def _times(n: Array, k: Array, A: Array, t: float) -> tuple[Array, Array, Array]:
-    """Return times in (0, t], their logarithms and log weights, around the peak of y^(n+1) / (A+y)^(k+n+1)."""
+def _times(n: float, A: Array, k: Array, B: Array, s: float, t: float) -> tuple[Array, Array, Array]:
+    """Return times y in (0, t], their logarithms and log weights, for integrands y^n (A+y)^-k (B+y)^-s dy.
+
+    On the scale u = ln y that is concave in logarithms: the nodes span what lies within e^-DEPTH of its peak.
+    """
+
+    def log_integrand(u: Array) -> Array:
+        y = np.exp(u)
+        return (n + 1) * u - k * np.log1p(y / A) - s * np.log1p(y / B)
+
     node, weight = gauss_legendre(NODES)
-    peak = np.log((n + 1) * A / k)
-    spread = np.sqrt(3 * DEPTH * (1 / (n + 1) + 1 / k))
-    high = np.minimum(np.log(t), peak + spread + 2 * DEPTH / k)
-    low = np.minimum(high, peak) - spread.clip(max=DEPTH / (n + 1)) - DEPTH / (n + 1)
-    half = (high - low)[:, None] / 2
-    log_y = low[:, None] + half * (node + 1)
+    peak = np.minimum(np.log(_peak_time(n + 1, A, k, B, s)), np.log(t))
+    top = log_integrand(peak)
+    # from y = (n+1)/4 min(A/k, B/s) downwards the logarithm falls by at least (n+1)/2 per unit of u
+    steep = np.log((n + 1) / 4 * np.minimum(A / k, B / s))
+    left = _reach(lambda d: top - log_integrand(peak - d), np.maximum(peak - steep, 0.0) + 2 * DEPTH / (n + 1))
+    right = _reach(lambda d: top - log_integrand(peak + d), np.log(t) - peak)
+    half = (left + right)[:, None] / 2
+    log_y = (peak - left)[:, None] + half * (node + 1)
     return np.exp(log_y), log_y, np.log(half * weight)
+
+
+def _peak_time(n: float, A: Array, k: Array, B: Array, s: float) -> Array:
+    """Return the y > 0 where n = k y/(A+y) + s y/(B+y), for k + s > n."""
+    square, linear, constant = k + s - n, n * (A + B) - k * B - s * A, n * A * B
+    root = np.sqrt(linear**2 + 4 * square * constant)
+    return np.where(linear > 0, (linear + root) / (2 * square), 2 * constant / (root - np.minimum(linear, 0)))
+
+
+def _reach(drop: Callable[[Array], Array], limit: Array) -> Array:
+    """Return the distance up to which ``drop``, rising from 0, stays below DEPTH; at most the limit."""
+    near, far = np.zeros_like(limit), limit
+    for _ in range(16):  # the range need not be sharp, only hold everything
+        middle = (near + far) / 2
+        inside = drop(middle) < DEPTH
+        near, far = np.where(inside, middle, near), np.where(inside, far, middle)
+    return far

@@ -93,6 +93,10 @@ class ParetoNBDModel(PurchaseModel):
     def _dead_log_odds(self, x: Array, t_x: Array, T: Array) -> Array:
         return log_dead_terms(x, t_x, T, np.array(self._four()))
 
+    def shortest_scale(self) -> float:
+        _, _, s, beta = self._four()
+        return beta / max(s, 1.0)
+
     def _mean_if_alive(self, x: Array, T: Array, t: Array) -> Array:
         r, alpha, s, beta = self._four()
         return pareto_future.expected(r + x, alpha + T, s, beta + T, t)
@@ -109,7 +113,7 @@ class ParetoNBDModel(PurchaseModel):
         r, alpha, s, beta = self._four()
         rate = rng.gamma(r + x) / (alpha + T)
         leave = rng.gamma(s, size=x.size) / (beta + T)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             lifetime = rng.standard_exponential(x.size) / leave
         return Futures(rate, np.full(x.size, np.inf), lifetime)
 

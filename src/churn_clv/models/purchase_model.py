@@ -78,6 +78,7 @@ class PurchaseModel(FittedModel, ABC):
 
     def expected_purchases(self, summary: pd.DataFrame, horizon: float) -> pd.Series:
         """Return each customer's expected purchases in (T, T + horizon]."""
+        check_horizon(horizon)
         return self.weighted_expected_purchases(summary, np.array([horizon]), np.ones(1)).rename("expected_purchases")
 
     def weighted_expected_purchases(self, summary: pd.DataFrame, horizons: Array, factors: Array) -> pd.Series:
@@ -99,8 +100,10 @@ class PurchaseModel(FittedModel, ABC):
         check_horizon(horizon)
         h = read_histories(summary)
         x, T, place = distinct_states(h.frequency, h.age)
-        some = self._some_if_alive(x, T, horizon)[place] * self._alive(h)
-        return pd.Series(1 - some, index=summary.index, name="probability_no_purchase")
+        # a sum of two chances, not 1 - P(some): tiny chances keep their digits
+        alive, dead = self._alive_and_dead(h)
+        none = dead + alive * self._pmf_if_alive(0.0, x, T, horizon)[place]
+        return pd.Series(np.minimum(none, 1.0), index=summary.index, name="probability_no_purchase")
 
     def purchases_if_active(self, summary: pd.DataFrame, horizon: float) -> pd.Series:
         """Return each customer's expected purchases in the horizon given at least one.
@@ -128,9 +131,10 @@ class PurchaseModel(FittedModel, ABC):
         counts = _counts(n)
         h = _new_customer() if summary is None else read_histories(summary)
         x, T, place = distinct_states(h.frequency, h.age)
-        alive = self._alive(h)[:, None]
-        if_alive = np.stack([self._pmf_if_alive(float(k), x, T, horizon) for k in counts], axis=1)[place]
-        pmf = alive * if_alive + (1 - alive) * (counts == 0)
+        alive, dead = self._alive_and_dead(h)
+        pmf = np.zeros((place.size, counts.size))
+        for column, k in enumerate(counts):
+            pmf[:, column] = alive * self._pmf_if_alive(float(k), x, T, horizon)[place] + dead * (k == 0)
         if summary is None:
             return float(pmf[0, 0]) if np.ndim(n) == 0 else pmf[0]
         if np.ndim(n) == 0:
@@ -170,6 +174,8 @@ class PurchaseModel(FittedModel, ABC):
         """
         self._require_fit()
         check_horizon(horizon)
+        if size < 0:
+            raise ValueError(f"size must be 0 draws or more, got {size!r}")
         rng = stream(seed)
         h = read_histories(summary)
         alive = self._alive(h)
@@ -187,7 +193,9 @@ class PurchaseModel(FittedModel, ABC):
         """
         self._require_fit()
         ages = np.atleast_1d(np.asarray(T, dtype=float))
-        check_horizon(ages)
+        if not np.all(np.isfinite(ages) & (ages >= 0)):
+            raise ValueError(f"T must be finite and not negative, got {T!r}")
+        check_horizon(0.0 if horizon is None else horizon)
         rng = stream(seed)
         zeros = np.zeros(ages.size)
         futures = self.draw_futures(Histories(zeros, zeros, zeros, None), rng)
@@ -225,6 +233,11 @@ class PurchaseModel(FittedModel, ABC):
             grid = []  # the likelihood has a useless pole at alpha = 0: keep to the ordinary maximum
         return search(sample, small, self.coordinates, first, grid, self.prior)
 
+    def _alive_and_dead(self, h: Histories) -> tuple[Array, Array]:
+        odds = self._dead_log_odds(h.frequency, h.recency, h.age)
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(odds)), 1 / (1 + np.exp(-odds))
+
     def _alive(self, h: Histories) -> Array:
         alive = np.empty_like(h.age)
         with np.errstate(over="ignore"):
@@ -246,6 +259,10 @@ class PurchaseModel(FittedModel, ABC):
     def _dead_log_odds(self, x: Array, t_x: Array, T: Array) -> Array: ...
 
     @abstractmethod
+    def shortest_scale(self) -> float:
+        """Return the shortest time, in the summary's unit, on which any customer's expected purchases bend."""
+
+    @abstractmethod
     def _mean_if_alive(self, x: Array, T: Array, t: Array) -> Array: ...
 
     @abstractmethod
@@ -264,7 +281,10 @@ class PurchaseModel(FittedModel, ABC):
 
 def check_horizon(horizon: float | ArrayLike) -> None:
     """Refuse a horizon that is not a finite time of at least 0."""
-    values = np.asarray(horizon, dtype=float)
+    try:
+        values = np.asarray(horizon, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"horizon must be a number, in the summary's time unit; got {horizon!r}") from error
     if not np.all(np.isfinite(values) & (values >= 0)):
         raise ValueError(f"horizon must be finite and not negative, in the summary's time unit; got {horizon!r}")
 
@@ -280,7 +300,7 @@ def continuous_rate(annual_discount_rate: float, periods_per_year: float) -> flo
 
 def _counts(n: int | ArrayLike) -> Array:
     counts = np.atleast_1d(np.asarray(n, dtype=float))
-    if counts.ndim != 1 or np.any((counts < 0) | (counts != np.floor(counts))):
+    if counts.ndim != 1 or not np.all(np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))):
         raise ValueError(f"n must be whole numbers of purchases, got {n!r}")
     return counts
 

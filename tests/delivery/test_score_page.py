@@ -1,0 +1,80 @@
+"""A score file becomes one page, or one line that says what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from churn_clv.delivery.score_page import write_score_page
+from churn_clv.errors import InputError
+
+SCORES = pd.DataFrame(
+    {
+        "customer_id": ["anna", "bert", "carl"],
+        "as_of": "2024-06-30",
+        "horizon_days": 182,
+        "value_tier": ["low", "high", "high"],
+        "risk_tier": ["1 of 5", "5 of 5", "5 of 5"],
+        "segment": ["small", "big", "big"],
+        "action": ["wait", "call", "call"],
+        "expected_spend": [1.0, 20.0, 30.0],
+        "value_at_risk": [2.0, 3.0, 4.0],
+        "clv": [5.0, 100.0, 200.0],
+        "churn_probability": [0.1, 0.9, 0.7],
+    }
+)
+
+
+def score_file(folder: Path, frame: pd.DataFrame) -> Path:
+    frame.to_csv(folder / "scores.csv", index=False)
+    return folder / "scores.csv"
+
+
+def test_the_page_adds_up_the_cells_and_names_no_customer(tmp_path: Path) -> None:
+    page = write_score_page(score_file(tmp_path, SCORES), None)
+    text = page.read_text(encoding="utf-8")
+    assert page == tmp_path / "scores.html"
+    assert '<td class="n">2</td><td class="n">80%</td>' in text  # two customers, mean of .9 and .7
+    assert '<td class="n">50</td><td class="n">7</td>' in text
+    assert text.index("1 of 5") < text.index("5 of 5")
+    assert not any(name in text for name in SCORES["customer_id"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"value_tier": ["low", "huge", "high"]}, "column 'value_tier' holds 'huge', which is no tier"),
+        ({"risk_tier": ["0", "1 of 5", "x of 5"]}, "column 'risk_tier' holds '0', which is no tier"),
+        ({"risk_tier": [1, 2, 3]}, "column 'risk_tier' holds '1', which is no tier"),
+        ({"clv": ["5", "lots", "1"]}, "column 'clv' holds text where numbers belong"),
+        ({"horizon_days": "a year"}, "column 'horizon_days' holds text"),
+        ({"churn_probability": [0.1, None, 0.2]}, "column 'churn_probability' is empty in 1 rows"),
+        ({"segment": [None, None, "big"]}, "column 'segment' is empty in 2 rows"),
+    ],
+)
+def test_a_spoilt_score_file_is_one_line(tmp_path: Path, change: dict[str, list[object]], says: str) -> None:
+    path = score_file(tmp_path, SCORES.assign(**change))
+    with pytest.raises(InputError) as caught:
+        write_score_page(path, None)
+    assert str(caught.value).startswith(f"{path}: {says}")
+    assert not path.with_suffix(".html").exists()
+
+
+def test_what_is_no_score_file_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not a score file: the columns \['clv'\] are missing"):
+        write_score_page(score_file(tmp_path, SCORES.drop(columns="clv")), None)
+    with pytest.raises(InputError, match="holds no customer"):
+        write_score_page(score_file(tmp_path, SCORES.head(0)), None)
+
+
+def test_the_page_is_html_and_never_overwrites_the_scores(tmp_path: Path) -> None:
+    path = score_file(tmp_path, SCORES)
+    before = path.read_bytes()
+    for out in (tmp_path / "r.pdf", path):
+        with pytest.raises(InputError, match=r"give it a name that ends in \.html"):
+            write_score_page(path, out)
+    assert path.read_bytes() == before
+    assert not (tmp_path / "r.pdf").exists()
+    assert write_score_page(path, tmp_path / "r.HTML").is_file()
