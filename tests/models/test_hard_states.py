@@ -69,6 +69,13 @@ def test_discounting_holds_over_horizons_far_beyond_the_discount(
     assert long.to_numpy() == pytest.approx(endless.to_numpy(), rel=1e-9)
 
 
+def test_residual_purchases_hold_where_hardly_anyone_buys_again() -> None:
+    # 25-digit integral of delta exp(-delta t) E(t); 128 nodes over the rate left an error of 9e-9
+    model = BetaGeoModel.from_params(r=0.0010056624089089668, alpha=0.001, a=0.4, b=2.5)
+    got = model.discounted_expected_residual_purchases(frame((0, 0.0, 0.0)), 0.12, 52.18).iloc[0]
+    assert got == pytest.approx(7.620746136296683, rel=1e-10)
+
+
 def test_pareto_discounting_holds_over_horizons_far_beyond_the_discount() -> None:
     # s and beta far apart in scale from the horizon: k/A B U(1, 2-s, delta B) (Fader, Hardie & Lee 2005, JMR eq. 6)
     model = ParetoNBDModel.from_params(r=0.5, alpha=1e6, s=2.0, beta=0.001)

@@ -86,7 +86,7 @@ def _log_kernel(y: Array, a: Array, c: Array) -> Array:
     return a * np.minimum(y, 0) + c * np.minimum(-y, 0) - (a + c) * np.log1p(np.exp(-np.abs(y)))
 
 
-def gamma_nodes(k: Array, A: Array, nodes: int = 128) -> tuple[Array, Array]:
+def gamma_nodes(k: Array, A: Array, nodes: int = 224) -> tuple[Array, Array]:
     """Return nodes and normalised weights, one row each, for means over Gamma(k, rate A) with k >= 1."""
     mode = np.log(k / A)
     spread = np.sqrt(3 * DEPTH / k)
