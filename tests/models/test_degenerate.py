@@ -1,4 +1,4 @@
-"""Maxima on the boundary are named, usable where they can be, and never an exception (issue 3, reliability)."""
+"""Maxima on the boundary are named, usable where they can be, and never an exception."""
 
 from __future__ import annotations
 
