@@ -48,15 +48,15 @@ class Section(BaseModel):
 
 
 class ColumnsSection(Section):
-    """Names of the log's columns in the user's file."""
+    """Names of the log's columns in the user's file; the defaults are those of the data contract."""
 
-    customer_id: str = "customer_id"
-    date: str = "date"
-    amount: str | None = "amount"
-    order_id: str | None = None
-    product_id: str | None = None
-    quantity: str | None = None
-    channel: str | None = None
+    customer_id: str = Columns.customer_id
+    date: str = Columns.date
+    amount: str | None = Columns.amount
+    order_id: str | None = Columns.order_id
+    product_id: str | None = Columns.product_id
+    quantity: str | None = Columns.quantity
+    channel: str | None = Columns.channel
 
 
 class AttributesSection(Section):
@@ -96,15 +96,15 @@ class DataSection(Section):
     path: str | None = None
     columns: ColumnsSection = ColumnsSection()
     currency: str | None = Field(default=None, max_length=12)
-    date_format: str | None = None
-    decimal: Literal[".", ","] = "."
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    timezone: str = "UTC"
-    duplicates: Literal["keep", "drop"] = "keep"
-    missing_customer_id: Literal["drop", "error"] = "drop"
-    purchase_rule: Literal["purchase_line", "positive_net"] = "purchase_line"
-    start: date | None = None
+    date_format: str | None = ReadingRules.date_format
+    decimal: Literal[".", ","] = ReadingRules.decimal
+    delimiter: str | None = ReadingRules.delimiter
+    encoding: str = ReadingRules.encoding
+    timezone: str = ReadingRules.timezone
+    duplicates: Literal["keep", "drop"] = ReadingRules.duplicates
+    missing_customer_id: Literal["drop", "error"] = ReadingRules.missing_customer_id
+    purchase_rule: Literal["purchase_line", "positive_net"] = ReadingRules.purchase_rule
+    start: date | None = ReadingRules.start
     end: KnownDay | None = None
     drop_rows: list[dict[str, list[str | int | float | bool | None]]] = []
     attributes: AttributesSection | None = None
