@@ -17,7 +17,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test experiment ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test experiment ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,14 +36,20 @@ $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps -e .
 	@touch $(STAMP)
 
+# SET="section.key='a value' ..." becomes --set options.
+WITH_SET = eval "pairs=($$SET)"; for pair in "$${pairs[@]}"; do set_pairs+=(--set "$$pair"); done;
+
 train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key='a value' ...")
-	@eval "pairs=($$SET)"; for pair in "$${pairs[@]}"; do set_pairs+=(--set "$$pair"); done; $(BIN)/churn-clv train $(CONFIG) "$${set_pairs[@]}"
+	@$(WITH_SET) $(BIN)/churn-clv train $(CONFIG) "$${set_pairs[@]}"
+
+backtest: setup ## Compare every method at many origins of CONFIG's log (SET as for train)
+	@$(WITH_SET) $(BIN)/churn-clv backtest $(CONFIG) "$${set_pairs[@]}"
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase)
-	@$(BIN)/churn-clv experiment experiments/$(NAME).yaml
+experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase, SET as for train)
+	@$(WITH_SET) $(BIN)/churn-clv experiment experiments/$(NAME).yaml "$${set_pairs[@]}"
 
 ui: setup ## Open the MLflow UI on this machine (PORT=5000)
 	@$(BIN)/churn-clv ui --port $(PORT)
@@ -68,7 +74,7 @@ format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 bench: setup ## Race the claims of the README: ratios against lifetimes in one process
-	@for benchmark in benchmarks/fit.py benchmarks/predict.py; do $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in benchmarks/fit.py benchmarks/predict.py benchmarks/churn.py; do $(BIN)/python $$benchmark || exit 1; done
 
 stress: setup ## Long checks: robustness and interval coverage on thousands of simulated logs (an hour)
 	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000"; do \

@@ -40,6 +40,8 @@ def test_the_run_beats_or_ties_every_rival(cdnow_run: Run) -> None:
     verdicts = cdnow_run.judgement.verdicts()
     assert {rival for _, rival, _ in verdicts} == {
         "bg_nbd_gamma_gamma",
+        "pareto_nbd_gamma_gamma",
+        "textbook_ltv",
         "last_period",
         "logistic_rfm",
         "last_purchase_rule",
@@ -50,7 +52,14 @@ def test_the_run_beats_or_ties_every_rival(cdnow_run: Run) -> None:
 def test_the_churn_model_learned_from_labels_of_the_full_horizon(cdnow_run: Run) -> None:
     assert cdnow_run.windows.has_full_horizon_labels
     assert {label.horizon_days for label in cdnow_run.windows.labels} == {182}
-    assert cdnow_run.judged_models.churn.rounds_ > 0
+    trees = cdnow_run.judged_models.churn.trees
+    assert trees is not None and trees.rounds_ > 0
+
+
+def test_two_years_have_too_few_windows_to_choose_by_and_keep_what_is_best_on_average(cdnow_run: Run) -> None:
+    # of 52 weeks before the holdout one horizon of 26 weeks is left
+    assert (cdnow_run.choice.methods.churn, cdnow_run.choice.methods.value) == ("offset_hybrid", "hurdle")
+    assert any("too few windows to crown" in note for note in cdnow_run.notes)
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     assert list(scores.columns) == [
         "customer_id", "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "p_alive",
         "expected_purchases", "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk",
-        "churn_probability", "value_tier", "risk_tier", "segment", "action",
+        "churn_probability", "value_tier", "risk_tier", "segment", "action", "reasons",
     ]  # fmt: skip
     for stage in ("read the log", "judge on the holdout", "log to MLflow"):
         assert stage in done.out
@@ -199,7 +199,7 @@ def test_an_interrupted_write_leaves_no_folder_that_looks_finished(
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "init", "summary", "simulate", "score", "report", "handover", "experiment", "ui"]
+    "command", ["train", "backtest", "init", "summary", "simulate", "score", "report", "handover", "experiment", "ui"]
 )
 def test_every_command_explains_itself(call, command: str):
     done = call(command, "--help")
@@ -211,3 +211,45 @@ def test_the_version_is_printed(call):
     from churn_clv import __version__
 
     assert call("--version").out.strip() == f"churn-clv {__version__}"
+
+
+BACKTEST = ["--set", "backtest.horizon='60 days'", "--set", "backtest.churn=[purchase_model, logistic_rfm]",
+            "--set", "backtest.value=[hurdle]", "--set", "backtest.most_origins=3"]  # fmt: skip
+
+
+def test_a_backtest_writes_its_folder_and_says_who_is_champion_in_whole_words(call, stranger: Path):
+    done = call("backtest", stranger, *BACKTEST)
+    assert done.code == 0, done.err
+    (folder,) = Path("runs/shop-backtest").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "origins.csv", "summary.csv", "backtest.json", "figures"}  # fmt: skip
+    assert "3 origins, 3 without overlap" in done.out
+    assert "- Churn: champion over 3 origins is" in done.out
+    assert "logistic regression on RFM" in done.out  # whole, also where the output is no terminal
+    assert "forecast as of" in done.err
+    assert "Warning" not in done.out + done.err
+
+
+def test_an_experiment_over_origins_prints_one_comparison(call, stranger: Path):
+    Path("q.yaml").write_text("question: Do rich features help?\nbase: shop.yaml\nbacktest: true\n"
+                              "runs: {plain: null, rich: {churn: {features: rich}}}\n")  # fmt: skip
+    done = call("experiment", "q.yaml", *BACKTEST)
+    assert done.code == 0, done.err
+    assert "plain: purchase_model" in done.out
+    assert "rich: logistic_rfm" in done.out
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("backtest.horizon='9 years'", "no room for a horizon of"),
+        ("backtest.churn=[auto]", "backtest.churn"),
+        ("backtest.value=[tweedy]", "backtest.value"),
+        ("churn.method=lightgmb", "churn.method"),
+    ],
+)
+def test_an_impossible_backtest_is_one_line_with_exit_code_2(call, stranger: Path, override: str, says: str):
+    done = call("backtest", stranger, "--set", override)
+    assert done.code == 2
+    (message,) = [line for line in done.err.splitlines() if line.startswith("churn-clv: ")]
+    assert says in message
+    assert "Traceback" not in done.err

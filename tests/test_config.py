@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from churn_clv.config import Config, ConfigError, load_config, parse_config
+from churn_clv.config import Config, ConfigError, checked, load_config, parse_config
+from churn_clv.contractual_config import load_run
 
 GOOD = """\
 name: shop
@@ -250,8 +251,8 @@ def test_every_config_of_the_project_is_a_config_and_survives_its_yaml(tmp_path:
     found = sorted(folder.glob("*.yaml"))
     assert found
     for path in found:
-        config = load_config(path)
-        assert parse_config(yaml.safe_load(config.to_yaml()), source=path.name) == config
+        config = load_run(path)
+        assert checked(type(config), yaml.safe_load(config.to_yaml()), path.name) == config
 
 
 def test_nothing_can_change_a_config() -> None:

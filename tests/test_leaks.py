@@ -1,6 +1,6 @@
 """Nothing after a cutoff reaches what is said at the cutoff, to the bit; and each check catches planted leaks.
 
-A check is a function that raises AssertionError. The clean code passes all seven; each leak that is planted by
+A check is a function that raises AssertionError. The clean code passes them all; each leak that is planted by
 patching the sources makes the checks named beside it fail.
 """
 
@@ -10,21 +10,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import churn_clv.choice as choice_room
+import churn_clv.data.description as description_room
+import churn_clv.fits as fits_room
+import churn_clv.models.risk as risk_room
 import churn_clv.score as score_room
 import churn_clv.train as train_room
+from churn_clv.choice import Choice
 from churn_clv.config import Config, parse_config
+from churn_clv.data import engine
+from churn_clv.data.contract import Columns, EventsTable, ReadingRules
+from churn_clv.data.description import Description
+from churn_clv.data.events import events_at
 from churn_clv.data.features import features_at, outcomes_after
+from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog, read_transactions
-from churn_clv.data.windows import LabelWindow
+from churn_clv.data.windows import LabelWindow, resolve_windows
+from churn_clv.evaluation.champion import FEWEST_WINDOWS
+from churn_clv.fits import Evidence, Methods
 from churn_clv.models.churn import ChurnModel
+from churn_clv.models.risk import RiskModel
 from churn_clv.score import SCORE_COLUMNS, FittedModels
 from churn_clv.segments.grid import freeze_grid
 
@@ -33,6 +46,31 @@ CALIBRATION_END, HOLDOUT_END = date(2024, 6, 30), date(2024, 12, 15)
 HORIZON = (HOLDOUT_END - CALIBRATION_END).days
 LABELS = tuple(LabelWindow(c, HORIZON) for c in (date(2023, 7, 30), date(2023, 10, 22), date(2024, 1, 14)))
 VANDALS = ("change", "delete", "duplicate", "shuffle", "insert")
+KINDS = ("complaint", "visit")
+
+
+class Data(NamedTuple):
+    """A log as it comes, and what happened to its customers beside purchases (customer_id, date, kind)."""
+
+    lines: pd.DataFrame
+    events: pd.DataFrame
+
+    def until(self, day: date) -> Data:
+        """What there was of it on a day."""
+        return Data(*(rows[rows["date"] <= pd.Timestamp(day)] for rows in self))
+
+    def of(self, customer: str) -> Data:
+        return Data(*(rows[rows["customer_id"] == customer] for rows in self))
+
+    def read(self) -> TransactionLog:
+        room, rules = engine.connect(), ReadingRules()
+        log = read_transactions(self.lines, Columns(), rules, room)
+        return read_events(self.events, log, EventsTable("", kind="kind"), rules)
+
+    def write(self, folder: Path, name: str) -> str:
+        self.events.to_parquet(folder / f"{name}-events.parquet")
+        self.lines.to_parquet(folder / f"{name}.parquet")
+        return str(folder / name)
 
 
 # --- a log in which trees find something: beside BG/NBD's customers some who buy like clockwork, refunds, free gifts
@@ -65,7 +103,34 @@ def messy_log() -> pd.DataFrame:
     return pd.concat([base, refunds, gifts, second_lines, anchor], ignore_index=True)
 
 
-def vandalised(frame: pd.DataFrame, how: str) -> pd.DataFrame:
+def events_of(lines: pd.DataFrame) -> pd.DataFrame:
+    """Visits some days before many a purchase, and complaints of some customers half a year before their last one."""
+    rng = np.random.default_rng(11)
+    visits = lines.sample(frac=0.5, random_state=8)[["customer_id", "date"]].assign(kind="visit")
+    last = lines.groupby("customer_id", as_index=False)["date"].max().sample(frac=0.4, random_state=9)
+    complaints = last.assign(date=last["date"] - pd.Timedelta(days=180), kind="complaint")
+    found = pd.concat([visits, complaints], ignore_index=True)
+    days = pd.to_timedelta(rng.integers(0, 12, len(found)), unit="D")
+    return found.assign(date=(found["date"] - days).clip(lower=pd.Timestamp(START)))
+
+
+def vandalised(data: Data, how: str) -> Data:
+    """Ruin log and events after calibration_end; new kinds of events come up as well."""
+    ruined = vandalised_events(data.events, how)
+    return Data(vandalised_lines(data.lines, how), ruined)
+
+
+def vandalised_events(events: pd.DataFrame, how: str) -> pd.DataFrame:
+    past = events["date"] <= pd.Timestamp(CALIBRATION_END)
+    rng, future = np.random.default_rng(98), events[~past]
+    if how == "delete":
+        return events[past]
+    strangers = rng.permutation(future["customer_id"])
+    more = [future.assign(customer_id=strangers)] * 3 + [future.assign(kind="a new kind")]
+    return pd.concat([events[past], *more], ignore_index=True)
+
+
+def vandalised_lines(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     """Ruin every row after calibration_end, the anchor on the last day excepted."""
     rng = np.random.default_rng(99)
     known = frame["date"] <= pd.Timestamp(CALIBRATION_END)
@@ -88,27 +153,37 @@ def vandalised(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     return pd.concat([past, future, anchor], ignore_index=True)
 
 
-def config_of(path: str = "log.parquet") -> Config:
+def config_of(stem: str = "log", **churn: Any) -> Config:
     return parse_config(
         {
             "name": "leaks",
-            "data": {"source": "file", "path": path},
+            "data": {
+                "source": "file",
+                "path": f"{stem}.parquet",
+                "events": {"path": f"{stem}-events.parquet", "kind": "kind"},
+            },
             "windows": {
                 "calibration_end": CALIBRATION_END,
                 "holdout_end": HOLDOUT_END,
                 "label_cutoffs": [label.cutoff for label in LABELS],
             },
-            "value": {"spend_days": "all"},
-            "churn": {"learning_rate": 0.1, "max_rounds": 60},
+            "value": {"spend_days": "all", "method": "hurdle"},
+            "churn": {"learning_rate": 0.1, "max_rounds": 60, "method": "offset_hybrid", **churn},
             "evaluation": {"bootstrap_samples": 20},
         },
         source="test",
     )
 
 
+DEFAULT = Methods("offset_hybrid", "hurdle", config_of().churn.trees())
+# between them every kind of member there is
+OTHERS = Methods("stack", "average", config_of().churn.trees())
+
+
 @pytest.fixture(scope="module")
-def clean_frame() -> pd.DataFrame:
-    return messy_log()
+def clean_data() -> Data:
+    lines = messy_log()
+    return Data(lines, events_of(lines))
 
 
 # --- what is compared, and how
@@ -132,6 +207,7 @@ def fitted_texts(models: FittedModels) -> dict[str, str]:
         "purchase parameters": models.purchases.to_json(),
         "spend parameters": models.spend.to_json(),
         **{f"churn model {name}": text for name, text in models.churn.to_files().items()},
+        **{f"value model {name}": text for name, text in models.value.to_files().items()},
         "grid cuts": repr(models.grid.to_dict()),
         "settings": repr(models.settings),
     }
@@ -144,8 +220,12 @@ def assert_same_models(one: FittedModels, other: FittedModels) -> None:
         assert a[name] == b[name], f"fitted models: {name} differs"
 
 
-def fit_at_calibration_end(log: TransactionLog) -> FittedModels:
-    return train_room.fit_models(config_of(), log, CALIBRATION_END, LABELS, None, None, [])
+def fit_at_calibration_end(log: TransactionLog, methods: Methods = DEFAULT) -> FittedModels:
+    return fits_room.fit_models(Evidence(config_of(), log), CALIBRATION_END, LABELS, methods, None)
+
+
+def described(log: TransactionLog, cutoffs: list[date], feature_set: str = "behaviour") -> pd.DataFrame:
+    return description_room.describe(log, cutoffs, Description(feature_set, KINDS), None)
 
 
 def assert_same_frames(name: str, one: TransactionLog, other: TransactionLog) -> None:
@@ -154,37 +234,41 @@ def assert_same_frames(name: str, one: TransactionLog, other: TransactionLog) ->
     for cutoff in cutoffs:
         for spend in ("repeat", "all"):
             assert_same_bits(f"{name}: summary", summarize(one, cutoff, spend), summarize(other, cutoff, spend))
-    features = [train_room.features_at(log, cutoffs) for log in (one, other)]
-    assert_same_bits(f"{name}: features", *features)
-    assert_same_bits(f"{name}: labels", *(train_room.outcomes_after(log, LABELS) for log in (one, other)))
+    kinds = [fits_room.description_at(Evidence(config_of(), log), LABELS).event_kinds for log in (one, other)]
+    assert kinds[0] == kinds[1] == KINDS, f"{name}: kinds of events"
+    for feature_set in ("behaviour", "rich"):
+        features = [described(log, cutoffs, feature_set) for log in (one, other)]
+        assert_same_bits(f"{name}: features", *features)
+    assert_same_bits(f"{name}: labels", *(fits_room.outcomes_after(log, LABELS) for log in (one, other)))
 
 
-def assert_same_knowledge(name: str, one: TransactionLog, other: TransactionLog) -> None:
+def assert_same_knowledge(name: str, one: TransactionLog, other: TransactionLog, *used: Methods) -> None:
     """Two logs say the same at calibration_end: frames, fitted numbers and scores."""
     assert_same_frames(name, one, other)
-    models = [fit_at_calibration_end(log) for log in (one, other)]
-    assert_same_models(*models)
-    scores = [score_room.score(m, log, CALIBRATION_END) for m, log in zip(models, (one, other), strict=True)]
-    assert_same_bits(f"{name}: scores", *scores)
+    for methods in used:
+        models = [fit_at_calibration_end(log, methods) for log in (one, other)]
+        assert_same_models(*models)
+        scores = [score_room.score(m, log, CALIBRATION_END) for m, log in zip(models, (one, other), strict=True)]
+        assert_same_bits(f"{name}: scores", *scores)
 
 
 class Recorder(ChurnModel):
     """A churn model that keeps what it was shown."""
 
-    def fit(self, features: pd.DataFrame, churned: pd.Series, offset: pd.Series) -> Recorder:
+    def fit(self, features: pd.DataFrame, churned: pd.Series, offset: pd.Series | None = None) -> Recorder:
         self.shown = features, churned, offset
         super().fit(features, churned, offset)
         return self
 
-    def predict_probability(self, features: pd.DataFrame, offset: pd.Series) -> pd.Series:
+    def predict_log_odds(self, features: pd.DataFrame, offset: pd.Series | None = None) -> pd.Series:
         self.asked = features, offset
-        return super().predict_probability(features, offset)
+        return super().predict_log_odds(features, offset)
 
 
-# --- the seven checks
+# --- the checks
 
 
-def check_vandal(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+def check_vandal(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Whole runs on ruined futures: judged models, scores and rivals stay the same, realised outcomes do not."""
     rivals: list[dict[str, pd.DataFrame]] = []
     judge = train_room.judge
@@ -196,25 +280,24 @@ def check_vandal(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -
     patch.setattr(train_room, "judge", spy)
     runs = []
     for how in ("untouched", *VANDALS):
-        path = folder / f"{how}.parquet"
-        (frame if how == "untouched" else vandalised(frame, how)).to_parquet(path)
-        runs.append(train_room.train(config_of(str(path))))
+        stem = (data if how == "untouched" else vandalised(data, how)).write(folder, how)
+        runs.append(train_room.train(config_of(stem)))
         assert_same_models(runs[0].judged_models, runs[-1].judged_models)
         assert_same_bits("scores", runs[0].judged[SCORE_COLUMNS], runs[-1].judged[SCORE_COLUMNS])
         for rival, forecast in rivals[0].items():
             assert_same_bits(f"rival {rival}", forecast, rivals[-1][rival])
         assert_same_frames("vandal", runs[0].log, runs[-1].log)
-    assert runs[0].judged_models.churn.rounds_ > 0, "without trees the check of the trees checks nothing"
+    trees = runs[0].judged_models.churn.trees
+    assert trees is not None and trees.rounds_ > 0, "without trees the check of the trees checks nothing"
     for how, run in zip(VANDALS, runs[1:], strict=True):
         assert not run.judged["spend"].equals(runs[0].judged["spend"]), f"{how} changed no realised outcome"
         assert run.judgement.metrics() != runs[0].judgement.metrics(), f"{how} changed no metric"
         assert not run.scores["clv"].equals(runs[0].scores["clv"]), f"{how} changed no production score"
 
 
-def check_truncate(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+def check_truncate(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A log that ends at calibration_end says the same on it as the whole log."""
-    cut = frame[frame["date"] <= pd.Timestamp(CALIBRATION_END)]
-    assert_same_knowledge("truncate", read_transactions(frame), read_transactions(cut))
+    assert_same_knowledge("truncate", data.read(), data.until(CALIBRATION_END).read(), DEFAULT, OTHERS)
 
 
 BOUNDARY = [
@@ -232,16 +315,28 @@ BOUNDARY = [
 ]
 
 
-def check_boundary(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+BOUNDARY_EVENTS = [
+    ("again on it", CALIBRATION_END, "visit"),
+    ("next day", CALIBRATION_END + timedelta(days=1), "visit"),
+    ("a day late", CALIBRATION_END - timedelta(days=27), "visit"),
+    ("on the last day", CALIBRATION_END - timedelta(days=28), "visit"),
+]
+
+
+def check_boundary(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A day belongs to the window that ends on it: known at the cutoff, and not part of what follows."""
-    rows = [(customer, day, 5.0) for customer, day in BOUNDARY]
-    log = read_transactions(pd.DataFrame(rows, columns=["customer_id", "date", "amount"]))
+    rows = [(customer, pd.Timestamp(day), 5.0) for customer, day in BOUNDARY]
+    events = [(customer, pd.Timestamp(day), kind) for customer, day, kind in BOUNDARY_EVENTS]
+    log = Data(
+        pd.DataFrame(rows, columns=["customer_id", "date", "amount"]),
+        pd.DataFrame(events, columns=["customer_id", "date", "kind"]),
+    ).read()
     holdout = LabelWindow(CALIBRATION_END, HORIZON)
     known = {"first on it", "again on it", "next day", "on the last day", "a day late", "on the first label day"}
 
     summary = summarize(log, CALIBRATION_END)
-    features = train_room.features_at(log, [CALIBRATION_END]).droplevel("cutoff")
-    bought = train_room.outcomes_after(log, [holdout]).droplevel("cutoff")["purchases"]
+    features = described(log, [CALIBRATION_END]).droplevel("cutoff")
+    bought = fits_room.outcomes_after(log, [holdout]).droplevel("cutoff")["purchases"]
     for name, frame_ in {"summary": summary, "features": features, "holdout": bought}.items():
         assert set(frame_.index) == known, f"boundary: customers of the {name}"
 
@@ -250,40 +345,47 @@ def check_boundary(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch)
     assert summary.loc["next day", ["frequency", "recency", "T"]].tolist() == [0, 0, 60], "boundary: summary"
     recent = features["purchases_last_28_days"]
     assert recent[recent > 0].to_dict() == {"first on it": 1, "again on it": 1}, "boundary: features"
+    met = features["event_visit_last_28_days"]
+    assert met[met > 0].to_dict() == {"again on it": 1, "a day late": 1}, "boundary: events"
+    since = features["event_visit_days_since_last"].dropna()
+    assert since.to_dict() == {"again on it": 0, "a day late": 27, "on the last day": 28}, "boundary: events"
     assert bought[bought > 0].to_dict() == {"next day": 1, "on the last day": 1}, "boundary: holdout"
 
     # a label that ends on calibration_end contains that day, and its own cutoff is not in it
     past = LabelWindow(CALIBRATION_END - timedelta(days=HORIZON), HORIZON)
-    label = train_room.outcomes_after(log, [past]).droplevel("cutoff")
+    label = fits_room.outcomes_after(log, [past]).droplevel("cutoff")
     assert label["purchases"].to_dict() == {"on the first label day": 0}, "boundary: label"
     ends_on_it = LabelWindow(date(2024, 5, 1), 60)
-    label = train_room.outcomes_after(log, [ends_on_it]).droplevel("cutoff")["purchases"]
+    label = fits_room.outcomes_after(log, [ends_on_it]).droplevel("cutoff")["purchases"]
     assert label[label > 0].to_dict() == {"again on it": 1}, "boundary: label"
 
 
-def check_sentinel(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+def check_sentinel(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """With permuted labels nothing can be predicted for customers the model has not seen."""
-    auc, error, rounds = out_of_sample_auc(frame, patch, permuted=True)
+    auc, error, rounds = out_of_sample_auc(data, patch, permuted=True)
     assert rounds > 0, "a model without trees proves nothing"
     assert abs(auc - 0.5) < 3 * error, f"sentinel: AUC {auc:.3f} on permuted labels"
 
 
-def out_of_sample_auc(frame: pd.DataFrame, patch: pytest.MonkeyPatch, permuted: bool) -> tuple[float, float, int]:
+def out_of_sample_auc(data: Data, patch: pytest.MonkeyPatch, permuted: bool) -> tuple[float, float, int]:
     """Fit on half of the customers from a constant offset, rank the other half; AUC and its error without skill."""
-    outcomes, rng = train_room.outcomes_after, np.random.default_rng(8)
+    outcomes, rng = fits_room.outcomes_after, np.random.default_rng(8)
 
     def any_outcomes(log: TransactionLog, labels: tuple[LabelWindow, ...]) -> pd.DataFrame:
         found = outcomes(log, labels)
         return found.assign(purchases=rng.permutation(found["purchases"])) if permuted else found
 
     memory: dict[str, pd.DataFrame] = {}
-    patch.setattr(train_room, "outcomes_after", lambda log, labels: memory.setdefault("it", any_outcomes(log, labels)))
-    patch.setattr(train_room, "ChurnModel", Recorder)
-    log = read_transactions(frame)
-    features, churned, offset = train_room.fit_churn(config_of(), log, LABELS, None, []).shown
+    patch.setattr(fits_room, "outcomes_after", lambda log, labels: memory.setdefault("it", any_outcomes(log, labels)))
+    patch.setattr(risk_room, "ChurnModel", Recorder)
+    evidence = Evidence(config_of(), data.read())
+    description = fits_room.description_at(evidence, LABELS)
+    past = fits_room.past_of(evidence, LABELS, description, with_spend=False)
+    trained = RiskModel("offset_hybrid", config_of().churn.trees()).fit(past).trees
+    features, churned, offset = trained.shown  # type: ignore[union-attr]
     seen = features.index.get_level_values("customer_id").map(lambda c: int(c.strip("c")) % 2 == 0).to_numpy(bool)
-    # The right answer of a model without skill is the base rate; at 0 log-odds the trees have to speak to say it.
-    flat = offset * 0.0
+    # The right answer of a model without skill is the base rate; from log-odds of -2 the trees have to speak to say it.
+    flat = offset * 0.0 - 2.0
     model = ChurnModel().fit(features[seen], churned[seen], flat[seen])
     risk, actual = model.predict_probability(features[~seen], flat[~seen]), churned[~seen].to_numpy()
     ranks = risk.rank().to_numpy()
@@ -293,60 +395,97 @@ def out_of_sample_auc(frame: pd.DataFrame, patch: pytest.MonkeyPatch, permuted: 
     return auc, float(np.sqrt((ones + zeros + 1) / (12 * ones * zeros))), model.rounds_
 
 
-def check_future_customer(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+def check_future_customer(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Who first bought after a cutoff does not exist at it."""
-    log = read_transactions(frame)
-    purchases = frame[frame["amount"] >= 0].groupby("customer_id")["date"].min()
+    log = data.read()
+    purchases = data.lines[data.lines["amount"] >= 0].groupby("customer_id")["date"].min()
     for cutoff in (*(label.cutoff for label in LABELS), CALIBRATION_END):
         known = set(purchases.index[purchases <= pd.Timestamp(cutoff)])
         assert 0 < len(known) < len(purchases)
         window = LabelWindow(cutoff, HORIZON)
         assert set(summarize(log, cutoff).index) == known, "future customer: in the summary"
-        assert set(train_room.features_at(log, [cutoff]).droplevel("cutoff").index) == known, (
-            "future customer: in the features"
-        )
-        assert set(train_room.outcomes_after(log, [window]).droplevel("cutoff").index) == known, (
+        assert set(described(log, [cutoff]).droplevel("cutoff").index) == known, "future customer: in the features"
+        assert set(fits_room.outcomes_after(log, [window]).droplevel("cutoff").index) == known, (
             "future customer: in the labels"
         )
     assert set(score_room.score(fit_at_calibration_end(log), log, CALIBRATION_END).index) == known
 
 
-def check_same_door(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
+def check_same_door(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A training row of a past cutoff is what scoring would have read then, from a log that ended that day."""
-    patch.setattr(train_room, "ChurnModel", Recorder)
-    log = read_transactions(frame)
+    patch.setattr(risk_room, "ChurnModel", Recorder)
+    log = data.read()
     models = fit_at_calibration_end(log)
-    features, _, offset = models.churn.shown  # type: ignore[attr-defined]
+    trees: Any = models.churn.trees
+    features, _, offset = trees.shown
     for label in LABELS:
-        then = read_transactions(frame[frame["date"] <= pd.Timestamp(label.cutoff)])
-        forecast = train_room.fit_purchases(config_of(), summarize(then, label.cutoff, "all"), label.cutoff)
+        then = data.until(label.cutoff).read()
+        forecast = fits_room.fit_purchases(config_of(), summarize(then, label.cutoff, "all"), label.cutoff)
         score_room.score(replace(models, purchases=forecast), then, label.cutoff)
-        asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
+        asked, asked_offset = trees.asked
         trained = features.xs(label.cutoff, level="cutoff")
         assert_same_bits("same door: features", trained, asked)
         assert_same_bits(
             "same door: offset", offset.xs(label.cutoff, level="cutoff").to_frame(), asked_offset.to_frame()
         )
     score_room.score(models, log, CALIBRATION_END)
-    batch, batch_offset = models.churn.asked  # type: ignore[attr-defined]
+    batch, batch_offset = trees.asked
     for customer in list(batch.index[::97]):
-        alone = read_transactions(frame[frame["customer_id"] == customer])
-        score_room.score(models, alone, CALIBRATION_END)
-        asked, asked_offset = models.churn.asked  # type: ignore[attr-defined]
+        score_room.score(models, data.of(customer).read(), CALIBRATION_END)
+        asked, asked_offset = trees.asked
         assert_same_bits("same door: one customer's features", batch.loc[[customer]], asked)
         assert_same_bits(
             "same door: one customer's offset", batch_offset.loc[[customer]].to_frame(), asked_offset.to_frame()
         )
 
 
-def check_row_order(frame: pd.DataFrame, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """The order of the log's rows shows nowhere."""
-    log = read_transactions(frame)
-    for order in (frame.sort_values("amount"), frame.sample(frac=1, random_state=6)):
-        assert_same_knowledge("row order", log, read_transactions(order.reset_index(drop=True)))
+def check_row_order(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """The order of the rows, of log and events, shows nowhere."""
+    log = data.read()
+    orders = (data.lines.sort_values("amount"), data.lines.sample(frac=1, random_state=6))
+    for lines, methods in zip(orders, (DEFAULT, OTHERS), strict=True):
+        other = Data(lines.reset_index(drop=True), data.events.sample(frac=1, random_state=7, ignore_index=True))
+        assert_same_knowledge("row order", log, other.read(), methods)
 
 
-Check = Callable[[pd.DataFrame, Path, pytest.MonkeyPatch], None]
+def check_choice(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """What chooses the methods and the calibrator of a run with method: auto has seen nothing after calibration_end."""
+    first = chosen(data.read())
+    assert first.backtest is not None and len(first.backtest.apart) >= FEWEST_WINDOWS, (
+        "without a backtest nothing shows"
+    )
+    for other in (vandalised(data, "insert"), data.until(CALIBRATION_END)):
+        again = chosen(other.read())
+        assert again.backtest is not None
+        for task in ("churn", "value"):
+            assert_same_bits(f"choice: figures of {task}", first.backtest.figures(task), again.backtest.figures(task))
+        for one, two in zip(first.backtest.origins, again.backtest.origins, strict=True):
+            assert_same_bits("choice: risk", one.risk, two.risk)
+            assert_same_bits("choice: spend", one.spend, two.spend)
+        assert again.crowns == first.crowns, "choice: champions"
+        assert again.sentences == first.sentences, "choice: sentences"
+        calibrators = [c.methods.calibrator.to_dict() if c.methods.calibrator else None for c in (first, again)]
+        assert calibrators[0] == calibrators[1], "choice: calibrator"
+        assert replace(again.methods, calibrator=None) == replace(first.methods, calibrator=None), "choice: methods"
+
+
+def chosen(log: TransactionLog) -> Choice:
+    """The choice of a run with a holdout of 15 weeks: three of them count before calibration_end."""
+    content = config_of(method="auto").model_dump() | {
+        "backtest": {"churn": ["logistic_rfm", "offset_hybrid"], "value": ["tweedie"], "most_origins": 3}
+    }
+    content["value"]["method"] = "auto"
+    content["churn"] |= {"max_rounds": 20, "folds": 3}
+    windows = resolve_windows(
+        first_day=START,
+        last_day=LAST,
+        calibration_end=CALIBRATION_END,
+        holdout_end=CALIBRATION_END + timedelta(days=105),
+    )
+    return choice_room.choose(Evidence(parse_config(content, source="test"), log), windows, lambda stage: None)
+
+
+Check = Callable[[Data, Path, pytest.MonkeyPatch], None]
 CHECKS: dict[str, Check] = {
     "vandal": check_vandal,
     "truncate": check_truncate,
@@ -355,20 +494,17 @@ CHECKS: dict[str, Check] = {
     "future customer": check_future_customer,
     "same door": check_same_door,
     "row order": check_row_order,
+    "choice": check_choice,
 }
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_the_clean_code_passes(
-    check: str, clean_frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    CHECKS[check](clean_frame, tmp_path, monkeypatch)
+def test_the_clean_code_passes(check: str, clean_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CHECKS[check](clean_data, tmp_path, monkeypatch)
 
 
-def test_the_sentinel_sees_skill_where_labels_are_true(
-    clean_frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    auc, error, _ = out_of_sample_auc(clean_frame, monkeypatch, permuted=False)
+def test_the_sentinel_sees_skill_where_labels_are_true(clean_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    auc, error, _ = out_of_sample_auc(clean_data, monkeypatch, permuted=False)
     assert auc > 0.5 + 10 * error
 
 
@@ -378,11 +514,10 @@ def test_the_sentinel_sees_skill_where_labels_are_true(
 def with_features(patch: pytest.MonkeyPatch, change: Callable[[pd.DataFrame, TransactionLog], pd.DataFrame]) -> None:
     """Let every reader of features see changed ones."""
 
-    def leaky(log: TransactionLog, cutoffs: list[date]) -> pd.DataFrame:
-        return change(features_at(log, cutoffs), log)
+    def leaky(log: TransactionLog, cutoffs: list[date], feature_set: str = "behaviour") -> pd.DataFrame:
+        return change(features_at(log, cutoffs, feature_set), log)
 
-    patch.setattr(train_room, "features_at", leaky)
-    patch.setattr(score_room, "features_at", leaky)
+    patch.setattr(description_room, "features_at", leaky)
 
 
 def per_row(rows: pd.DataFrame, values: Callable[[date], pd.Series]) -> np.ndarray:
@@ -405,7 +540,7 @@ def plant_target_mean_over_all_rows(patch: pytest.MonkeyPatch) -> None:
     """Each customer's churn rate over all training rows, the row's own label among them."""
 
     def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
-        churned = (train_room.outcomes_after(log, LABELS)["purchases"] == 0).astype(float)
+        churned = (fits_room.outcomes_after(log, LABELS)["purchases"] == 0).astype(float)
         rate = churned.groupby("customer_id").mean()
         return rows.assign(churn_rate=rate.reindex(rows.index.get_level_values("customer_id")).to_numpy())
 
@@ -424,17 +559,18 @@ def plant_scaler_fitted_on_all_rows(patch: pytest.MonkeyPatch) -> None:
 
 def plant_cut_points_from_the_holdout(patch: pytest.MonkeyPatch) -> None:
     """The value cuts are terciles of what customers spent in the holdout."""
-    fit_models = train_room.fit_models
+    fit_models = fits_room.fit_models
 
-    def leaky(config: Config, log: TransactionLog, as_of: date, *rest: Any) -> FittedModels:
-        models = fit_models(config, log, as_of, *rest)
-        spend = outcomes_after(log, [LabelWindow(as_of, HORIZON)])["spend"]
+    def leaky(evidence: Evidence, as_of: date, *rest: Any) -> FittedModels:
+        models = fit_models(evidence, as_of, *rest)
+        spend = outcomes_after(evidence.log, [LabelWindow(as_of, HORIZON)])["spend"]
         cuts = (
             freeze_grid(spend[spend > 0], spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
         )
         return replace(models, grid=cuts or models.grid)
 
     patch.setattr(train_room, "fit_models", leaky)
+    patch.setattr(fits_room, "fit_models", leaky)
 
 
 def plant_label_among_the_features(patch: pytest.MonkeyPatch) -> None:
@@ -442,7 +578,7 @@ def plant_label_among_the_features(patch: pytest.MonkeyPatch) -> None:
 
     def change(rows: pd.DataFrame, log: TransactionLog) -> pd.DataFrame:
         def label(cutoff: date) -> pd.Series:
-            found = train_room.outcomes_after(log, LABELS)
+            found = fits_room.outcomes_after(log, LABELS)
             if cutoff not in found.index.get_level_values("cutoff"):
                 found = outcomes_after(log, [LabelWindow(cutoff, HORIZON)])
             return found.xs(cutoff, level="cutoff")["purchases"]
@@ -473,6 +609,28 @@ def plant_place_in_the_file(patch: pytest.MonkeyPatch) -> None:
         return rows.assign(first_line=line.reindex(rows.index.get_level_values("customer_id")).to_numpy())
 
     with_features(patch, change)
+
+
+def plant_events_after_the_cutoff(patch: pytest.MonkeyPatch) -> None:
+    """Events are counted until four weeks after the cutoff."""
+
+    def leaky(log: TransactionLog, cutoffs: list[date], kinds: tuple[str, ...]) -> pd.DataFrame:
+        known = features_at(log, cutoffs).index
+        later = {c + timedelta(days=28): c for c in cutoffs}
+        found = events_at(log, list(later), kinds).rename(index=later, level="cutoff")
+        return found.reindex(known)
+
+    patch.setattr(description_room, "events_at", leaky)
+
+
+def plant_origins_within_the_holdout(patch: pytest.MonkeyPatch) -> None:
+    """The holdout itself is among the origins that decide which methods are used."""
+    rolling_origins = choice_room.rolling_origins
+
+    def leaky(*, until: date, horizon_days: int, **rest: Any) -> tuple[list[date], list[date]]:
+        return rolling_origins(until=until + timedelta(days=horizon_days), horizon_days=horizon_days, **rest)
+
+    patch.setattr(choice_room, "rolling_origins", leaky)
 
 
 # leak -> (how it is planted, {check that catches it: what the check says})
@@ -521,17 +679,27 @@ LEAKS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, str]]] = 
         plant_place_in_the_file,
         {"row order": "row order: features: first_line differs", "same door": "first_line differs"},
     ),
+    "events after the cutoff": (
+        plant_events_after_the_cutoff,
+        {
+            "vandal": "differs",
+            "truncate": "truncate: features: event_",
+            "boundary": "boundary: events",
+            "same door": "same door: features: event_",
+        },
+    ),
+    "origins within the holdout": (plant_origins_within_the_holdout, {"choice": "choice: figures"}),
 }
 CAUGHT = [(leak, check, says) for leak, (_, catches) in LEAKS.items() for check, says in catches.items()]
 
 
 @pytest.mark.parametrize(("leak", "check", "says"), CAUGHT, ids=[f"{c} catches {k}" for k, c, _ in CAUGHT])
 def test_a_planted_leak_is_caught(
-    leak: str, check: str, says: str, clean_frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    leak: str, check: str, says: str, clean_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     LEAKS[leak][0](monkeypatch)
     with pytest.raises(AssertionError, match=says):
-        CHECKS[check](clean_frame, tmp_path, monkeypatch)
+        CHECKS[check](clean_data, tmp_path, monkeypatch)
 
 
 def test_every_check_catches_some_leak() -> None:

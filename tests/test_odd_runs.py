@@ -34,7 +34,9 @@ def run_on(folder: Path, log: pd.DataFrame, attributes: pd.DataFrame | None = No
         "name": "odd",
         "data": data,
         "windows": {"calibration_end": CALIBRATION_END, "holdout_end": date(2024, 12, 1)},
-        "churn": {"learning_rate": 0.1, "max_rounds": 40},
+        # methods that are named: an oddity shows without a backtest, which would fit everything six times more
+        "churn": {"learning_rate": 0.1, "max_rounds": 40, "method": "offset_hybrid", **sections.pop("churn", {})},
+        "value": {"method": "hurdle", **sections.pop("value", {})},
         "evaluation": {"bootstrap_samples": 20},
     }
     return train(parse_config(content | sections, source="test"))
@@ -57,14 +59,14 @@ def test_a_log_without_amounts_counts_purchases(tmp_path: Path, log: pd.DataFram
     assert run.scores["expected_spend"].equals(run.scores["expected_purchases"])
 
 
-@pytest.mark.parametrize("factor", [0.01, 1e6])
-def test_the_currencys_unit_changes_no_risk(tmp_path: Path, log: pd.DataFrame, factor: float) -> None:
+def test_the_currencys_unit_changes_no_risk(tmp_path: Path, log: pd.DataFrame) -> None:
     plain = run_on(tmp_path, log)
-    scaled = run_on(tmp_path, log.assign(amount=log["amount"] * factor))
-    assert_sound(scaled)
-    assert scaled.models.purchases.to_json() == plain.models.purchases.to_json()
-    # 1e-4: Gamma-Gamma's maximum is found in its own units
-    np.testing.assert_allclose(scaled.scores["clv"], plain.scores["clv"] * factor, rtol=1e-4)
+    for factor in (0.01, 1e6):
+        scaled = run_on(tmp_path, log.assign(amount=log["amount"] * factor))
+        assert_sound(scaled)
+        assert scaled.models.purchases.to_json() == plain.models.purchases.to_json()
+        # 1e-4: Gamma-Gamma's maximum is found in its own units
+        np.testing.assert_allclose(scaled.scores["clv"], plain.scores["clv"] * factor, rtol=1e-4)
 
 
 def test_amounts_just_within_the_limit_are_scored(tmp_path: Path, log: pd.DataFrame) -> None:
@@ -81,12 +83,16 @@ def test_customers_who_all_spend_the_same_are_scored(tmp_path: Path, log: pd.Dat
     np.testing.assert_allclose(run.scores["expected_spend_per_purchase"], 10.0, rtol=1e-3)
 
 
-def test_steady_weekly_customers_are_scored(tmp_path: Path) -> None:
+def test_steady_weekly_customers_are_scored_and_what_models_say_of_them_is_a_note(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     days = pd.date_range("2023-01-01", "2024-12-30", freq="7D")
     rows = [(f"{c}", day, 5.0) for c in range(30) for day in days]
     run = run_on(tmp_path, pd.DataFrame(rows, columns=["customer_id", "date", "amount"]))
     assert_sound(run)
     assert (run.scores["churn_probability"] < 0.01).all()
+    assert any("do not differ" in note for note in run.notes)
+    assert not [str(w.message) for w in recwarn]
 
 
 def test_a_holdout_in_which_nobody_buys_is_judged(tmp_path: Path, log: pd.DataFrame) -> None:
@@ -124,7 +130,7 @@ def test_an_attribute_may_have_any_name(tmp_path: Path, log: pd.DataFrame, name:
     attributes = pd.DataFrame({"customer_id": customers, name: np.arange(len(customers)) % 7})
     run = run_on(tmp_path, log, attributes)
     assert_sound(run)
-    assert name in run.models.churn.features_
+    assert name in run.models.churn.feature_names
 
 
 @pytest.mark.parametrize("name", ["frequency", "p_alive"])
@@ -172,3 +178,76 @@ def test_both_engines_say_the_same(tmp_path: Path, log: pd.DataFrame) -> None:
 def test_an_engine_that_does_not_converge_is_one_input_error(tmp_path: Path, log: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"lifetimes"):
         run_on(tmp_path, log.assign(amount=10.0), value={"engine": "lifetimes"})
+
+
+METHODS = [("stack", "average"), ("btyd_features", "tweedie"), ("lightgbm_monotone", "textbook_ltv")]
+
+
+def odd(log: pd.DataFrame) -> pd.DataFrame:
+    """Customers whose refunds exceed what they bought, and a fifth of the purchases for nothing."""
+    refunds = log[log["customer_id"].isin(log["customer_id"].unique()[::9])]
+    free = log["amount"].where(np.arange(len(log)) % 5 > 0, 0.0)
+    return pd.concat([log.assign(amount=free), refunds.assign(amount=-2 * refunds["amount"])])
+
+
+@pytest.mark.parametrize(("churn", "value"), METHODS)
+def test_every_method_scores_customers_who_gave_back_more_than_they_bought(
+    tmp_path: Path, log: pd.DataFrame, churn: str, value: str
+) -> None:
+    run = run_on(tmp_path, odd(log), churn={"method": churn, "max_rounds": 15, "folds": 3}, value={"method": value})
+    assert_sound(run)
+    assert (run.choice.methods.churn, run.choice.methods.value) == (churn, value)
+
+
+@pytest.mark.parametrize(
+    "case", ["margins below zero", "no amounts", "lifetimes", "until calibration_end", "one cutoff"]
+)
+def test_methods_of_trees_meet_odd_logs_and_labels(tmp_path: Path, log: pd.DataFrame, case: str) -> None:
+    sections: dict[str, Any] = {
+        "churn": {"method": "stack", "max_rounds": 15, "folds": 3},
+        "value": {"method": "average"},
+    }
+    lines, windows = log, {"calibration_end": CALIBRATION_END, "holdout_end": date(2024, 12, 1)}
+    if case == "margins below zero":
+        lines = log.assign(margin=np.where(np.arange(len(log)) % 4, 0.3, -0.8) * log["amount"])
+        sections["data"] = {"columns": {"margin": "margin"}}
+    elif case == "no amounts":
+        lines, sections["data"] = log.drop(columns="amount"), {"columns": {"amount": None}}
+    elif case == "lifetimes":
+        sections["value"]["engine"] = "lifetimes"
+    elif case == "until calibration_end":
+        cutoffs = [date(2023, 10, 1), date(2024, 1, 10), date(2024, 4, 15)]
+        sections["windows"] = windows | {"label_cutoffs": cutoffs, "label_horizon": "until_calibration_end"}
+    else:
+        sections["windows"] = windows | {"label_cutoffs": [date(2024, 1, 15)]}
+    run = run_on(tmp_path, lines, **sections)
+    assert_sound(run)
+
+
+def test_the_textbook_of_repeat_days_knows_nothing_of_one_time_buyers(tmp_path: Path, log: pd.DataFrame) -> None:
+    run = run_on(tmp_path, log, value={"method": "textbook_ltv", "spend_days": "repeat"})
+    assert_sound(run)
+    once = run.scores["frequency"] == 0
+    assert (run.scores.loc[once, ["expected_spend", "clv", "value_if_active"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(("churn", "value"), METHODS[:2])
+def test_labels_of_one_class_are_scored_and_said(tmp_path: Path, log: pd.DataFrame, churn: str, value: str) -> None:
+    """Nobody buys in the labels' horizon: nothing can be classified, and no trees of value can be grown."""
+    quiet = (log["date"] <= pd.Timestamp(2024, 1, 1)) | (log["date"] > pd.Timestamp(CALIBRATION_END))
+    windows = {"calibration_end": CALIBRATION_END, "holdout_end": date(2024, 12, 1), "label_cutoffs": [date(2024, 1, 2)],
+               "label_horizon": "until_calibration_end"}  # fmt: skip
+    run = run_on(
+        tmp_path, log[quiet], windows=windows, churn={"method": churn, "max_rounds": 15}, value={"method": value}
+    )
+    assert_sound(run)
+    assert any("every labelled customer bought nothing" in note for note in run.notes)
+
+
+def test_a_run_that_chooses_its_methods_is_sound_and_says_why(tmp_path: Path, log: pd.DataFrame) -> None:
+    few = {"churn": ["purchase_model", "logistic_rfm"], "value": ["hurdle", "tweedie"], "most_origins": 3}
+    run = run_on(tmp_path, odd(log), churn={"method": "auto", "max_rounds": 15, "folds": 3}, value={"method": "auto"},
+                 backtest=few)  # fmt: skip
+    assert_sound(run)
+    assert [c.windows for c in run.choice.crowns] == [3, 3]
+    assert all(sentence in run.notes for sentence in run.choice.headlines)

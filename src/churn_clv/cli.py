@@ -80,12 +80,30 @@ def train(
     out: Runs = Path("runs"),
 ) -> None:
     """Fit, judge on the holdout, refit, score, draw the grid; write a run folder and an MLflow run."""
+    from churn_clv.contractual_config import ContractualConfig, load_run
+    from churn_clv.terminal import train_and_log, train_contracts_and_log
+
+    loaded = load_run(config, set_ or [])
+    if isinstance(loaded, ContractualConfig):
+        train_contracts_and_log(loaded, out)
+        return
+    with _file_of_the_windows(str(config)):
+        train_and_log(loaded, out)
+
+
+@app.command()
+def backtest(
+    config: Annotated[Path, typer.Argument(help="The run's YAML, for example configs/cdnow.yaml.")],
+    set_: Set = None,
+    out: Runs = Path("runs"),
+) -> None:
+    """Compare every method at many origins of the log, and say who is champion; trains nothing for production."""
     from churn_clv.config import load_config
-    from churn_clv.terminal import train_and_log
+    from churn_clv.terminal import backtest_and_log
 
     loaded = load_config(config, set_ or [])
     with _file_of_the_windows(str(config)):
-        train_and_log(loaded, out)
+        backtest_and_log(loaded, out)
 
 
 @app.command()
@@ -190,9 +208,13 @@ def score(
     attributes: Annotated[
         Path | None, typer.Option(help="Customer attributes, one row a customer, with a column customer_id.")
     ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="Events that are no purchases, with columns customer_id, date and kind.")
+    ] = None,
 ) -> None:
     """Score the customers of a log, known or never seen; what is not said is as in training."""
-    from churn_clv.delivery.batch import score_file
+    from churn_clv.delivery.batch import model_folder, score_file
+    from churn_clv.delivery.contract_score import is_contract_model
     from churn_clv.delivery.tables import check_output, write_table
     from churn_clv.terminal import print_cleaning
 
@@ -201,7 +223,17 @@ def score(
     manner = {
         "date_format": date_format, "decimal": decimal, "delimiter": delimiter, "encoding": encoding, "timezone": timezone,
     }  # fmt: skip
-    scored = score_file(model, log, as_of.date() if as_of else None, columns, manner, attributes)
+    if is_contract_model(model_folder(model)):
+        of_logs = {
+            "as_of": as_of,
+            "date": date_column,
+            "amount": amount,
+            "attributes": attributes,
+            "events": events,
+        } | manner
+        _score_contracts(model_folder(model), log, out, customer_id, [k for k, v in of_logs.items() if v is not None])
+        return
+    scored = score_file(model, log, as_of.date() if as_of else None, columns, manner, attributes, events)
     write_table(scored.scores, out)
     print_cleaning(scored.cleaning)
     for remark in scored.remarks:
@@ -241,19 +273,27 @@ def handover(
 @app.command()
 def experiment(
     question: Annotated[Path, typer.Argument(help="An experiment's YAML, for example experiments/engine.yaml.")],
+    set_: Set = None,
     out: Runs = Path("runs"),
 ) -> None:
     """Run an experiment's configs as sibling MLflow runs and print their comparison."""
     from churn_clv.delivery.experiment import comparison, load_experiment
-    from churn_clv.terminal import print_frame, train_and_log
+    from churn_clv.terminal import backtest_and_log, print_frame, train_and_log, write_and_print_comparison
 
-    asked = load_experiment(question)
+    asked = load_experiment(question, set_ or [])
     print(asked.question)
-    runs = {}
+    trained, rolled = {}, {}
     for name, config in asked.runs.items():
+        tags = {"question": asked.question, "variant": name}
         with _file_of_the_windows(f"{question}: runs.{name}"):
-            runs[name] = train_and_log(config, out, {"question": asked.question, "variant": name})
-    print_frame(comparison(runs), "metric")
+            if asked.backtest:
+                rolled[name] = backtest_and_log(config, out, tags)
+            else:
+                trained[name] = train_and_log(config, out, tags)
+    if trained:
+        print_frame(comparison(trained), "metric")
+    else:
+        write_and_print_comparison(question.stem, rolled, out)
 
 
 @app.command()
@@ -275,6 +315,25 @@ def _file_of_the_windows(source: str) -> Iterator[None]:
         yield
     except WindowError as error:
         raise ConfigError(f"{source}: {error}") from None
+
+
+def _score_contracts(folder: Path, table: Path, out: Path, customer_id: str | None, of_logs: list[str]) -> None:
+    """Score a table instead of a log, by a model of contracts."""
+    from churn_clv.delivery.contract_score import score_contracts
+    from churn_clv.delivery.tables import write_table
+    from churn_clv.errors import InputError
+    from churn_clv.terminal import print_cleaning
+
+    if of_logs:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in of_logs)
+        raise InputError(f"{options}: of a log; the model in {folder} scores a table of contracts as it stands")
+    scores, read = score_contracts(folder, table, customer_id)
+    write_table(scores, out)
+    print_cleaning(read, "Table")
+    print(
+        "Customers of the training table were seen by this model; the run's own scores of them are by models that did not."
+    )
+    print(f"wrote {out}: {len(scores):,} customers, by the model in {folder}")
 
 
 def _last_word(message: str, code: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from inspect import signature
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import yaml
 from pydantic import (
@@ -21,10 +22,20 @@ from pydantic import (
     model_validator,
 )
 
-from churn_clv.data.contract import Columns, ReadingRules, check_delimiter, is_utf8, known_zone
+from churn_clv.data.contract import (
+    Columns,
+    EventsTable,
+    ReadingRules,
+    check_delimiter,
+    check_margin,
+    is_utf8,
+    known_zone,
+)
 from churn_clv.data.simulate import MOST_CUSTOMERS, Truth
 from churn_clv.data.windows import duration_days
 from churn_clv.errors import ConfigError, nearest
+from churn_clv.evaluation.profit import RetentionCosts
+from churn_clv.models.churn import ChurnModel
 from churn_clv.yaml_file import patch, read_value, read_yaml
 
 Dataset = Literal["file", "cdnow", "cdnow_sample", "complete_journey", "simulated"]
@@ -47,6 +58,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False)
 
 
+_Root = TypeVar("_Root", bound=Section)
+
+
 class ColumnsSection(Section):
     """Names of the log's columns in the user's file; the defaults are those of the data contract."""
 
@@ -57,6 +71,7 @@ class ColumnsSection(Section):
     product_id: str | None = Columns.product_id
     quantity: str | None = Columns.quantity
     channel: str | None = Columns.channel
+    margin: str | None = Columns.margin
 
 
 class AttributesSection(Section):
@@ -64,6 +79,15 @@ class AttributesSection(Section):
 
     path: str
     customer_id: str = "customer_id"
+
+
+class EventsSection(Section):
+    """A table of what happened to customers beside purchases, read by the rules of the log; kind is optional."""
+
+    path: str
+    customer_id: str = EventsTable.customer_id
+    date: str = EventsTable.date
+    kind: str | None = EventsTable.kind
 
 
 class SimulatedSection(Section):
@@ -104,10 +128,14 @@ class DataSection(Section):
     duplicates: Literal["keep", "drop"] = ReadingRules.duplicates
     missing_customer_id: Literal["drop", "error"] = ReadingRules.missing_customer_id
     purchase_rule: Literal["purchase_line", "positive_net"] = ReadingRules.purchase_rule
+    margin_rate: float | None = ReadingRules.margin_rate
     start: date | None = ReadingRules.start
     end: KnownDay | None = None
     drop_rows: list[dict[str, list[str | int | float | bool | None]]] = []
     attributes: AttributesSection | None = None
+    use_attributes: bool = True
+    events: EventsSection | None = None
+    use_events: bool = True
     simulated: SimulatedSection = SimulatedSection()
     memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
 
@@ -134,13 +162,21 @@ class DataSection(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_margin(self) -> DataSection:
+        check_margin(self.column_names(), self.reading_rules())
+        return self
+
     def reading_rules(self) -> ReadingRules:
         names = ("date_format", "decimal", "delimiter", "encoding", "timezone", "duplicates",
-                 "missing_customer_id", "purchase_rule", "start", "end", "drop_rows")  # fmt: skip
+                 "missing_customer_id", "purchase_rule", "margin_rate", "start", "end", "drop_rows")  # fmt: skip
         return ReadingRules(**{name: getattr(self, name) for name in names})
 
     def column_names(self) -> Columns:
         return Columns(**self.columns.model_dump())
+
+    def events_table(self) -> EventsTable | None:
+        return None if self.events is None else EventsTable(**self.events.model_dump())
 
 
 class WindowsSection(Section):
@@ -160,9 +196,16 @@ class WindowsSection(Section):
         return text
 
 
-class ValueSection(Section):
-    """The purchase and spend models, and the CLV they give."""
+ValueMethod = Literal["purchase_model", "hurdle", "tweedie", "two_part", "average", "textbook_ltv"]
 
+
+class ValueSection(Section):
+    """The purchase and spend models, how they forecast value, and the CLV they give.
+
+    method `auto`: the champion over at least three origins before calibration_end, else the hurdle.
+    """
+
+    method: Literal["auto"] | ValueMethod = "auto"
     purchase_model: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"] = "bg_nbd"
     engine: Literal["native", "lifetimes"] = "native"
     spend_days: Literal["repeat", "all"] = "repeat"
@@ -183,18 +226,64 @@ class ValueSection(Section):
         return rate
 
 
-class ChurnSection(Section):
-    """LightGBM's settings. Rounds are chosen by customer-grouped cross-validation on past labels."""
+class SearchSection(Section):
+    """A search for LightGBM's settings by cross-validation on past labels (Optuna)."""
 
-    learning_rate: float = Field(default=0.03, gt=0, le=1)
-    num_leaves: int = Field(default=7, ge=2, le=131_072)
-    min_data_in_leaf: Count = 20
-    feature_fraction: float = Field(default=0.7, gt=0, le=1)
-    lambda_l2: float = Field(default=10.0, ge=0)
-    max_rounds: Count = 400
-    folds: int = Field(default=5, ge=2, le=100)
-    seed: Seed = 7
-    num_threads: Count = 1
+    trials: Count = 30
+    seconds: float | None = Field(default=None, gt=0)
+
+
+# Each default is written once: in the model's own signature.
+_TREES = {name: p.default for name, p in signature(ChurnModel).parameters.items()}
+ChurnMethod = Literal[
+    "purchase_model", "logistic_rfm", "offset_hybrid", "btyd_features", "lightgbm", "lightgbm_monotone", "average", "stack",
+]  # fmt: skip
+
+
+class TreesSection(Section):
+    """LightGBM's settings; rounds are chosen by cross-validation over customers."""
+
+    learning_rate: float = Field(default=_TREES["learning_rate"], gt=0, le=1)
+    num_leaves: int = Field(default=_TREES["num_leaves"], ge=2, le=131_072)
+    min_data_in_leaf: Count = _TREES["min_data_in_leaf"]
+    feature_fraction: float = Field(default=_TREES["feature_fraction"], gt=0, le=1)
+    lambda_l2: float = Field(default=_TREES["lambda_l2"], ge=0)
+    max_rounds: Count = _TREES["max_rounds"]
+    folds: int = Field(default=_TREES["folds"], ge=2, le=100)
+    seed: Seed = _TREES["seed"]
+    num_threads: Count = _TREES["num_threads"]
+
+    def trees(self) -> dict[str, Any]:
+        """Return LightGBM's settings."""
+        return self.model_dump(include=set(TreesSection.model_fields))
+
+
+class ChurnSection(TreesSection):
+    """How the risk of no purchase is forecast, with LightGBM's settings.
+
+    method `auto`: the champion over at least three origins before calibration_end, else the offset hybrid.
+    """
+
+    method: Literal["auto"] | ChurnMethod = "auto"
+    features: Literal["rfm", "behaviour", "rich"] = "behaviour"
+    search: SearchSection | None = None
+
+
+class BacktestSection(Section):
+    """Origins of `churn-clv backtest`: `step` apart (left out: one horizon, so that holdouts do not overlap)."""
+
+    step: str | None = None
+    horizon: str | None = None
+    most_origins: Count = 12
+    churn: list[ChurnMethod] | None = Field(default=None, min_length=1)
+    value: list[ValueMethod] | None = Field(default=None, min_length=1)
+
+    @field_validator("step", "horizon")
+    @classmethod
+    def _length(cls, text: str | None) -> str | None:
+        if text is not None:
+            duration_days(text)
+        return text
 
 
 Cuts = Literal["terciles"] | list[float]
@@ -223,11 +312,28 @@ class GridSection(Section):
         return cuts
 
 
+_COSTS = RetentionCosts()
+
+
+class CostsSection(Section):
+    """What a retention campaign costs and brings, in the log's currency; the expected maximum profit stands on them."""
+
+    customer_value: float = Field(default=_COSTS.customer_value, gt=0)
+    incentive: float = Field(default=_COSTS.incentive, ge=0)
+    contact_cost: float = Field(default=_COSTS.contact_cost, ge=0)
+    save_rate_alpha: float = Field(default=_COSTS.save_rate_alpha, gt=0)
+    save_rate_beta: float = Field(default=_COSTS.save_rate_beta, gt=0)
+
+
 class EvaluationSection(Section):
-    """How the errors of the metrics are estimated."""
+    """How the errors of the metrics are estimated, and the costs behind the expected maximum profit."""
 
     bootstrap_samples: int = Field(default=200, ge=20, le=10000)
     seed: Seed = 1
+    costs: CostsSection = CostsSection()
+
+    def retention_costs(self) -> RetentionCosts:
+        return RetentionCosts(**self.costs.model_dump())
 
 
 class TrackingSection(Section):
@@ -247,6 +353,7 @@ class Config(Section):
     churn: ChurnSection = ChurnSection()
     grid: GridSection = GridSection()
     evaluation: EvaluationSection = EvaluationSection()
+    backtest: BacktestSection = BacktestSection()
     tracking: TrackingSection = TrackingSection()
 
     @property
@@ -276,38 +383,47 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     ConfigError
         One error that names the file and every faulty key, with the nearest valid name.
     """
-    source = Path(path)
-    content = read_yaml(source)
-    for override in overrides:
-        _apply(content, override)
-    return parse_config(content, source=str(source))
+    content = read_yaml(Path(path))
+    override(content, overrides, Config)
+    return parse_config(content, source=str(path))
 
 
 def parse_config(content: dict[str, Any], *, source: str) -> Config:
     """Check a config given as a mapping; `source` names it in errors."""
+    return checked(Config, content, source)
+
+
+def checked(root: type[_Root], content: dict[str, Any], source: str) -> _Root:
+    """Check a mapping against the sections of `root`; every fault is named in one error."""
     try:
-        return Config.model_validate(content)
+        return root.model_validate(content)
     except ValidationError as error:
-        faults = [_in_words(fault, content) for fault in error.errors()]
+        faults = [_in_words(fault, root) for fault in error.errors()]
         raise ConfigError(f"{source}: " + "; ".join(faults)) from None
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def override(content: dict[str, Any], overrides: Sequence[str], root: type[Section]) -> None:
+    """Set every ``section.key=value`` in place, each read as the type that its key in `root` has."""
+    for text in overrides:
+        _apply(content, text, root)
+
+
+def _apply(content: dict[str, Any], override: str, root: type[Section]) -> None:
     key, separator, text = override.partition("=")
     parts = key.strip().split(".")
     if not separator or not all(parts):
         raise ConfigError(f"--set {override}: write --set section.key=value")
-    section = _section(parts[:-1])
+    section = _section(parts[:-1], root)
     field = section.model_fields.get(parts[-1]) if section else None
     patch(content, parts, read_value(text, is_text=field is not None and field.annotation in (str, str | None)))
 
 
-def _in_words(fault: Any, content: dict[str, Any]) -> str:
+def _in_words(fault: Any, root: type[Section]) -> str:
     """Say one pydantic fault as `section.key: what is wrong (did you mean ...?)`."""
     location = [str(part) for part in fault["loc"] if not str(part).startswith(("list[", "literal["))]
     key, kind = ".".join(location), fault["type"]
     if kind == "extra_forbidden":
-        return f"{key}: unknown key{nearest(location[-1], _valid_keys(location[:-1]))}"
+        return f"{key}: unknown key{nearest(location[-1], _valid_keys(location[:-1], root))}"
     if kind == "missing":
         return f"{key}: missing"
     message = fault["msg"].removeprefix("Value error, ")
@@ -323,15 +439,15 @@ def _remedy(kind: str, value: Any) -> str:
     return ": write the date as YYYY-MM-DD, without quotes" if kind == "date_type" and isinstance(value, str) else ""
 
 
-def _valid_keys(location: Sequence[str]) -> list[str]:
+def _valid_keys(location: Sequence[str], root: type[Section]) -> list[str]:
     """The keys a section knows."""
-    section = _section(location)
+    section = _section(location, root)
     return list(section.model_fields) if section is not None else []
 
 
-def _section(location: Sequence[str]) -> type[BaseModel] | None:
+def _section(location: Sequence[str], root: type[Section]) -> type[BaseModel] | None:
     """The section at a location, found by walking the models; None where there is none."""
-    section: Any = Config
+    section: Any = root
     for part in location:
         field = section.model_fields.get(part) if section is not None else None
         annotation: Any = field.annotation if field else None

@@ -5,34 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import pandas as pd
 
-from churn_clv.data.features import BEHAVIOUR, features_at, with_attributes
+from churn_clv.data.description import Description, describe
+from churn_clv.data.events import event_columns
+from churn_clv.data.features import BEHAVIOURAL_NAMES
 from churn_clv.data.summary import Spend, require_known_customers, summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import DAYS_PER_YEAR
-from churn_clv.models.churn import ChurnModel
+from churn_clv.evaluation.labels import model as model_name
 from churn_clv.models.clv import discounted_purchases
 from churn_clv.models.gamma_gamma import GammaGammaModel
+from churn_clv.models.known import Known
 from churn_clv.models.purchase_model import PurchaseModel
+from churn_clv.models.reasons import reasons
+from churn_clv.models.risk import RiskModel
+from churn_clv.models.value import ValueModel
 from churn_clv.segments.grid import Grid, place
 
 SCORE_COLUMNS = [
     "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "p_alive", "expected_purchases",
     "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk", "churn_probability",
-    "value_tier", "risk_tier", "segment", "action",
+    "value_tier", "risk_tier", "segment", "action", "reasons",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ValueSettings:
-    """What the fitted numbers mean: horizons in days, the yearly discount rate, the days behind monetary_value."""
+    """What the fitted numbers mean: horizons in days, the yearly discount rate, the days behind monetary_value.
+
+    feature_set and event_kinds say which features the trees read. currency: unit of the amounts, empty where none was named.
+    """
 
     horizon_days: int
     clv_horizon_days: int
     annual_discount_rate: float
     spend_days: Spend
+    feature_set: str = "behaviour"
+    event_kinds: tuple[str, ...] = ()
+    currency: str = ""
+
+    @property
+    def description(self) -> Description:
+        return Description(self.feature_set, tuple(self.event_kinds))
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,8 @@ class FittedModels:
 
     purchases: PurchaseModel
     spend: GammaGammaModel | None
-    churn: ChurnModel
+    churn: RiskModel
+    value: ValueModel
     grid: Grid
     settings: ValueSettings
 
@@ -70,71 +86,74 @@ def score(
     p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
     p_alive is the purchase model's own: the churn model corrects R, not p_alive.
     """
-    summary = summarize(log, as_of, models.settings.spend_days)
-    require_known_customers(summary, as_of)
-    features = with_attributes(features_at(log, [as_of]), attributes).droplevel("cutoff")
-    if attributes is None:
-        features = features.assign(**dict.fromkeys(trained_attributes(models), float("nan")))
-    scores = value_and_risk(models, summary, features)
+    known = known_to(models, log, as_of, attributes)
+    return score_known(models, known, models.churn.contributions(known), as_of)
+
+
+def score_known(models: FittedModels, known: Known, contributions: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """Score the customers of `known_to`; `contributions` are the churn model's own for them. See `score`."""
+    scores = value_and_risk(models, known)
     scores = scores.join(place(models.grid, scores))
+    inputs, currency = models.churn.tree_inputs(known), models.settings.currency
+    scores["reasons"] = reasons(
+        contributions, inputs, known.summary, currency=currency, corrected=corrected_model(models)
+    )
     scores.insert(0, "as_of", as_of)
     scores.insert(1, "horizon_days", models.settings.horizon_days)
     return scores[SCORE_COLUMNS]
 
 
+def corrected_model(models: FittedModels) -> str:
+    """Return the name of the purchase model whose forecast the trees correct; empty where they correct none."""
+    trees = models.churn.trees
+    return model_name(models.purchases) if trees is not None and trees.start == "offset" else ""
+
+
+def known_to(models: FittedModels, log: TransactionLog, as_of: date, attributes: pd.DataFrame | None) -> Known:
+    """Return what fitted models read of a log's customers on a day.
+
+    Raises
+    ------
+    InputError
+        If nobody had bought by then.
+    """
+    summary = summarize(log, as_of, models.settings.spend_days)
+    require_known_customers(summary, as_of)
+    features = describe(log, [as_of], models.settings.description, attributes).droplevel("cutoff")
+    unknown = [name for name in trained_attributes(models) if name not in features.columns]
+    features = features.assign(**dict.fromkeys(unknown, float("nan")))
+    return Known(summary.loc[features.index], features, models.purchases, models.spend, models.settings.horizon_days)
+
+
 def trained_attributes(models: FittedModels) -> list[str]:
-    """Return the names of the customer attributes that the churn model was trained with."""
-    return [name for name in models.churn.features_ if name not in BEHAVIOUR]
+    """Return the names of the customer attributes that the models were trained with."""
+    events = event_columns(models.settings.event_kinds)
+    read = dict.fromkeys([*models.churn.feature_names, *models.value.feature_names])
+    return [name for name in read if name not in BEHAVIOURAL_NAMES and name not in events]
 
 
-def value_and_risk(models: FittedModels, summary: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+def value_and_risk(models: FittedModels, known: Known) -> pd.DataFrame:
     """Combine the models into value and risk of each customer, before any grid.
 
-    The purchase and spend models say what an active customer is worth; the churn model, which starts from the purchase
-    model's own R, says how likely activity is. Purchases, spend and CLV are those of the purchase model
-    with its P(active) replaced by the churn model's, so that all of them agree with the risk shown.
+    The purchase and spend models say what an active customer is worth; the risk model says how likely activity is.
+    Purchases, spend and CLV carry its P(active), so that all of them agree with the risk shown.
     """
-    settings = models.settings
-    horizon = settings.horizon_days
-    own_risk = models.purchases.probability_no_purchase(summary, horizon)
-    inputs, offset = churn_inputs(models.purchases, summary, features, horizon)
-    risk = models.churn.predict_probability(inputs, offset)
-    purchases_if_active = models.purchases.purchases_if_active(summary, horizon)
-    spend = expected_spend(models.spend, summary)
+    settings, summary = models.settings, known.summary
+    risk = models.churn.predict_probability(known)
+    value = models.value.forecast(known, risk)
     scores = summary[["frequency", "recency", "T", "monetary_value"]].copy()
     scores["p_alive"] = models.purchases.probability_alive(summary)
     scores["churn_probability"] = risk
-    scores["expected_purchases"] = (1 - risk) * purchases_if_active
-    scores["expected_spend_per_purchase"] = spend
-    scores["value_if_active"] = purchases_if_active * spend
-    scores["expected_spend"] = (1 - risk) * scores["value_if_active"]
-    scores["value_at_risk"] = risk * scores["value_if_active"]
+    scores["expected_purchases"] = (1 - risk) * known.purchases_if_active
+    scores["expected_spend_per_purchase"] = value["value_if_active"] / known.purchases_if_active
+    scores["value_if_active"] = value["value_if_active"]
+    scores["expected_spend"] = value["expected_spend"]
+    scores["value_at_risk"] = risk * value["value_if_active"]
     discounted = discounted_purchases(
         models.purchases, summary, horizon=settings.clv_horizon_days,
         annual_discount_rate=settings.annual_discount_rate, periods_per_year=DAYS_PER_YEAR,
     )  # fmt: skip
-    # With P(active) = 0 by the purchase model both factors vanish: nothing is expected beyond the horizon either.
-    scores["clv"] = spend * discounted * (1 - risk) / (1 - own_risk).clip(lower=1e-12)
+    # The purchase model's CLV, scaled as its spend in the horizon was. Where that is 0, nothing is expected beyond it either.
+    own = known.own_spend.clip(lower=1e-12 * known.spend_per_purchase)
+    scores["clv"] = known.spend_per_purchase * discounted * scores["expected_spend"] / own
     return scores
-
-
-def churn_inputs(
-    purchases: PurchaseModel, summary: pd.DataFrame, features: pd.DataFrame, horizon_days: int
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Return what the churn model reads at one cutoff: features with p_alive, and the offset.
-
-    The offset is the purchase model's log-odds of no purchase in the horizon, finite also where the probability
-    rounds to 0 or 1. Both are rounded to six decimals and indexed like `features`.
-    """
-    known = summary.loc[features.index]
-    p = purchases.probability_no_purchase(known, horizon_days).clip(1e-12, 1 - 1e-12)
-    # Rounded, so that the last digits of a fit, which differ between programs, choose no tree.
-    offset = (np.log(p) - np.log1p(-p)).round(6).rename("offset")
-    return features.assign(p_alive=purchases.probability_alive(known).round(6)), offset
-
-
-def expected_spend(spend_model: GammaGammaModel | None, summary: pd.DataFrame) -> pd.Series:
-    """Return the expected amount per purchase day; 1 for a log without amounts, so that value counts purchases."""
-    if spend_model is None:
-        return pd.Series(1.0, index=summary.index, name="expected_spend")
-    return spend_model.expected_spend(summary)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -13,17 +14,27 @@ from rich.console import Console
 from rich.table import Table
 
 from churn_clv.config import Config
+from churn_clv.contractual import ContractualRun, train_contracts
+from churn_clv.contractual_config import ContractualConfig
 from churn_clv.data.cleaning import CleaningReport
 from churn_clv.delivery.atomic import check_writable
+from churn_clv.delivery.backtest_folder import write_backtest, write_comparison
+from churn_clv.delivery.contract_folder import write_contract_run
+from churn_clv.delivery.experiment import compared_over_origins, origins_table
 from churn_clv.delivery.run_folder import write_run
 from churn_clv.delivery.store import check_store
-from churn_clv.delivery.tracking import Logged, log_run
-from churn_clv.evaluation.judgement import RUN, best_rival
+from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
+from churn_clv.evaluation.judgement import NAMES, RUN, best_rival
+from churn_clv.rolling import TASKS, Rolling, roll
 from churn_clv.train import Run, train
 
 SHOWN = (
     ("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"),
     ("value", "top_10_percent_capture"), ("value", "rmse"), ("value", "bias"),
+)  # fmt: skip
+CONTRACT_SHOWN = (
+    ("churn", "auc"), ("churn", "log_loss"), ("churn", "brier"), ("churn", "average_precision"),
+    ("churn", "top_decile_lift"),
 )  # fmt: skip
 _Result = TypeVar("_Result")
 
@@ -35,14 +46,8 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     """
     check_writable(out / config.name)
     check_store()
-    console, started = Console(stderr=True, highlight=False), datetime.now(UTC)
-    with console.status(config.name) as status:
-
-        def progress(stage: str) -> None:
-            status.update(f"{config.name}: {stage}")
-            if not console.is_terminal:
-                console.print(f"{config.name}: {stage}")
-
+    started = datetime.now(UTC)
+    with _progress_of(config.name) as progress:
         run = train(config, progress)
         folder = _timed(run, "write the report", progress, lambda: write_run(run, out, started))
         logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
@@ -50,11 +55,65 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     return run
 
 
-def print_cleaning(cleaning: CleaningReport) -> None:
+def train_contracts_and_log(config: ContractualConfig, out: Path) -> ContractualRun:
+    """Train on contracts, write the run folder, log to MLflow and print what came of it; see `train_and_log`."""
+    check_writable(out / config.name)
+    check_store()
+    started = datetime.now(UTC)
+    with _progress_of(config.name) as progress:
+        run = train_contracts(config, progress)
+        folder = _timed(run, "write the report", progress, lambda: write_contract_run(run, out, started))
+        page = _timed(run, "log to MLflow", progress, lambda: log_contract_run(run, folder))
+    print_cleaning(run.contracts.cleaning, "Table")
+    title = f"{config.name}: {run.judgement.customers:,} contracts, {config.evaluation.folds}-fold cross-fitting"
+    places = {"Model": str(folder / "model"), "MLflow": f"{page}  (after: make ui)"}
+    _print_results(run, _metrics_table(title, {"churn": run.judgement.churn}, CONTRACT_SHOWN), folder, places)
+    return run
+
+
+def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None = None) -> Rolling:
+    """Backtest over rolling origins, write the folder, log to MLflow and print what came of it; see `train_and_log`."""
+    check_writable(out / f"{config.name}-backtest")
+    check_store()
+    started = datetime.now(UTC)
+    with _progress_of(f"{config.name} backtest") as progress:
+        rolling = roll(config, progress)
+        folder = write_backtest(rolling, out, started)
+        page = log_backtest(rolling, folder, question)
+    console = Console(highlight=False)
+    print_cleaning(rolling.evidence.log.cleaning)
+    console.print(f"{len(rolling.backtest.origins)} origins, {len(rolling.backtest.apart)} without overlap: "
+                  f"{', '.join(str(day) for day in rolling.backtest.apart)}; horizon {rolling.horizon_days} days", soft_wrap=True)  # fmt: skip
+    for task in TASKS:
+        print_frame(origins_table(rolling.summary(task), task), f"{task}, mean over origins")
+    for crowned in rolling.crowns():
+        for sentence in crowned.sentences(NAMES):
+            console.print(f"- {sentence}", soft_wrap=True)
+    for note in rolling.notes:
+        console.print(f"- At some origin: {note}", soft_wrap=True)
+    console.print(f"Folder  {folder}\nMLflow  {page}  (after: make ui)", soft_wrap=True)
+    return rolling
+
+
+@contextmanager
+def _progress_of(name: str) -> Iterator[Callable[[str], None]]:
+    """Show the stage that runs, on a terminal in place, elsewhere line by line."""
+    console = Console(stderr=True, highlight=False)
+    with console.status(name) as status:
+
+        def progress(stage: str) -> None:
+            status.update(f"{name}: {stage}")
+            if not console.is_terminal:
+                console.print(f"{name}: {stage}")
+
+        yield progress
+
+
+def print_cleaning(cleaning: CleaningReport, what: str = "Log") -> None:
     """Print rows in and out, and every rule that touched a row."""
     touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in cleaning.steps if step.rows]
     rules = ": " + "; ".join(touched) if touched else ""
-    print(f"Log: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out{rules}")
+    print(f"{what}: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out{rules}")
 
 
 def print_frame(frame: pd.DataFrame, first: str) -> None:
@@ -62,10 +121,23 @@ def print_frame(frame: pd.DataFrame, first: str) -> None:
     table = Table(first, *map(str, frame.columns))
     for name, row in frame.iterrows():
         table.add_row(str(name), *map(str, row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width that columns would have to fit
+    console.print(table)
 
 
-def _timed(run: Run, stage: str, progress: Callable[[str], None], work: Callable[[], _Result]) -> _Result:
+def write_and_print_comparison(name: str, runs: Mapping[str, Rolling], out: Path) -> None:
+    """Print the methods of several backtests side by side, all against the simplest of the first, and write them."""
+    for task in TASKS:
+        table = origins_table(compared_over_origins(runs, task), task)
+        print_frame(table, f"{task}: run and method, mean over origins")
+    print(f"Folder  {write_comparison(name, runs, out, datetime.now(UTC))}")
+
+
+def _timed(
+    run: Run | ContractualRun, stage: str, progress: Callable[[str], None], work: Callable[[], _Result]
+) -> _Result:
     progress(stage)
     start = time.perf_counter()
     result = work()
@@ -74,36 +146,39 @@ def _timed(run: Run, stage: str, progress: Callable[[str], None], work: Callable
 
 
 def _print_run(run: Run, folder: Path, logged: Logged) -> None:
-    console = Console(highlight=False)
     print_cleaning(run.log.cleaning)
-    console.print(_times(run), _results(run))
+    title = f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}"
+    model = f"models:/{logged.model_name}/{logged.model_version}"
+    places = {"Model": model, "MLflow": f"{logged.page}  (after: make ui)"}
+    _print_results(run, _metrics_table(title, run.judgement.tables(), SHOWN), folder, places)
+
+
+def _print_results(run: Run | ContractualRun, results: Table, folder: Path, places: dict[str, str]) -> None:
+    console = Console(highlight=False)
+    console.print(_times(run.seconds), results)
     for note in run.notes:
         console.print(f"- {note}", soft_wrap=True)
-    places = {
-        "Report": folder / "report.html", "Scores": folder / "scores.csv", "Grid": folder / "grid.csv",
-        "Model": f"models:/{logged.model_name}/{logged.model_version}", "MLflow": f"{logged.page}  (after: make ui)",
-    }  # fmt: skip
-    for what, where in places.items():
+    files = {"Report": folder / "report.html", "Scores": folder / "scores.csv", "Grid": folder / "grid.csv"}
+    for what, where in (files | places).items():
         console.print(f"{what:<7} {where}", soft_wrap=True)
 
 
-def _times(run: Run) -> Table:
+def _times(by_stage: Mapping[str, float]) -> Table:
     table = Table("stage", title="Seconds by stage", title_justify="left")
     table.add_column("s", justify="right")
-    for stage, seconds in run.seconds.items():
+    for stage, seconds in by_stage.items():
         table.add_row(stage, f"{seconds:.1f}")
-    table.add_row("all", f"{sum(run.seconds.values()):.1f}")
+    table.add_row("all", f"{sum(by_stage.values()):.1f}")
     return table
 
 
-def _results(run: Run) -> Table:
-    title = f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}"
+def _metrics_table(title: str, tables: Mapping[str, pd.DataFrame], shown: Sequence[tuple[str, str]]) -> Table:
     table = Table("metric", title=title, title_justify="left")
     for heading in ("this run", "± s.e.", "best rival"):
         table.add_column(heading, justify="right")
     table.add_column("which")
-    for task, metric in SHOWN:
-        rows = run.judgement.tables()[task].loc[metric]
+    for task, metric in shown:
+        rows = tables[task].loc[metric]
         own, (rival, value) = rows.loc[RUN], best_rival(rows["value"], metric)
         name = f"{task} {metric.replace('_', ' ')}"
         table.add_row(name, f"{own['value']:.3f}", f"{own['standard_error']:.3f}", f"{value:.3f}", rival)

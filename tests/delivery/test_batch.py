@@ -16,7 +16,9 @@ from churn_clv.delivery.batch import score_file
 from churn_clv.delivery.handover import write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.errors import InputError
-from churn_clv.train import Run, train
+from churn_clv.fits import Methods, fit_models
+from churn_clv.score import score, trained_attributes
+from churn_clv.train import Run, open_evidence, train
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,28 @@ def test_a_log_of_refunds_alone_is_one_error(place: Path, run: Run):
 def test_behaviour_names_the_columns_of_the_features_and_p_alive(small_run: Run):
     columns = features_at(small_run.log, [small_run.windows.calibration_end]).columns
     assert set(BEHAVIOUR) == {*columns, "p_alive"}
+
+
+def test_attributes_that_lack_a_column_count_as_missing_and_that_is_said(place: Path, run: Run):
+    other = pd.read_csv(place / "attributes.csv").rename(columns={"kind": "sort"})
+    other.to_csv(place / "other.csv", index=False)
+    scored = score_file(place / "model", place / "log.parquet", None, {}, {}, place / "other.csv")
+    without = score_file(place / "model", place / "log.parquet", None, {}, {}, None)
+    assert scored.remarks == without.remarks
+    pd.testing.assert_frame_equal(scored.scores, without.scores, check_exact=True)
+
+
+def test_attributes_that_only_trees_of_value_read_may_be_missing_as_well(place: Path, run: Run, tmp_path: Path):
+    evidence = open_evidence(run.config, [])
+    methods = Methods("purchase_model", "tweedie", run.config.churn.trees())
+    models = fit_models(evidence, run.windows.calibration_end, run.windows.labels, methods, None)
+    assert trained_attributes(models) == ["kind"]
+    scores = score(models, evidence.log, run.windows.calibration_end, None)
+    assert np.isfinite(scores.select_dtypes("number")).all(axis=None)
+
+
+def test_a_models_own_forecasts_are_no_attributes(place: Path, run: Run):
+    evidence = open_evidence(run.config, [])
+    methods = Methods("btyd_features", "hurdle", run.config.churn.trees())
+    models = fit_models(evidence, run.windows.calibration_end, run.windows.labels, methods, None)
+    assert trained_attributes(models) == ["kind"]

@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from churn_clv.data.features import BEHAVIOURAL_NAMES
 from churn_clv.data.transactions import read_transactions
 from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures
 from churn_clv.evaluation.figure_style import style
 from churn_clv.evaluation.figures import DRAWINGS, figures_of, not_drawn
-from churn_clv.evaluation.labels import Unit
+from churn_clv.evaluation.labels import Unit, feature
 from churn_clv.models import BetaGeoModel
 from churn_clv.segments.grid import Grid, cell_table, place
 from churn_clv.train import Run
@@ -97,7 +98,7 @@ def test_a_grid_with_one_tier_and_empty_cells_is_drawn() -> None:
     grid = Grid((), (0.5,))
     placed = scores.join(place(grid, scores))
     table = cell_table(grid, placed, pd.DataFrame({"purchases": [1, 0], "spend": [3.0, 0.0]}))
-    figure = grid_figures.judged_grid(table, grid, Unit("EUR", True), 30)
+    figure = grid_figures.judged_grid(table, grid, Unit("EUR"), 30)
     assert any("no customers" in t.get_text() for t in texts(figure))
 
 
@@ -146,6 +147,47 @@ def test_deciles_average_to_the_whole() -> None:
     assert np.average(table["actual"], weights=table["customers"]) == pytest.approx(actual.mean())
     assert np.average(table["lift"], weights=table["customers"]) == pytest.approx(1)
     assert table["expected"].is_monotonic_decreasing
+
+
+def test_tenths_know_no_order_of_rows() -> None:
+    rng = np.random.default_rng(5)
+    actual, predicted = pd.Series(rng.exponential(size=90)), pd.Series(rng.integers(0, 4, 90).astype(float))
+    churned = (actual < 0.3).astype(float)
+    order = rng.permutation(90)
+    shuffled = figure_data.deciles(*(series.iloc[order] for series in (actual, predicted, churned)))
+    pd.testing.assert_frame_equal(shuffled, figure_data.deciles(actual, predicted, churned), rtol=1e-12)
+
+
+def test_the_interval_of_a_tenth_is_that_of_a_mean() -> None:
+    rng = np.random.default_rng(6)
+    actual, predicted = pd.Series(rng.exponential(size=200)), pd.Series(np.arange(200.0)[::-1])
+    table = figure_data.deciles(actual, predicted)
+    first = actual.iloc[:20]  # the twenty highest predictions, none equal
+    assert table["actual"].iloc[0] == pytest.approx(first.mean(), rel=1e-12)
+    assert table["high"].iloc[0] - first.mean() == pytest.approx(1.96 * first.std(ddof=1) / np.sqrt(20), rel=1e-9)
+    assert table["actual_over_expected"].iloc[0] == pytest.approx(first.mean() / predicted.iloc[:20].mean(), rel=1e-12)
+
+
+def test_fewer_than_ten_customers_are_drawn_with_fewer_bars() -> None:
+    actual, predicted = pd.Series([3.0, 0.0, 1.0]), pd.Series([2.0, 1.0, 0.5])
+    curve, best = figure_data.gain_curve(actual, predicted), figure_data.gain_curve(actual, actual)
+    figure = accuracy_figures.gain(curve, best, figure_data.deciles(actual, predicted), Unit("EUR"), 30)
+    assert list(figure.axes[1].get_xticks()) == [1, 2, 3]
+    saved(figure)
+
+
+def test_every_computed_feature_has_plain_words() -> None:
+    named = {name: feature(name) for name in BEHAVIOURAL_NAMES}
+    assert not [name for name, words in named.items() if words == name or "_" in words.replace("p_alive", "")]
+
+
+def test_a_margin_is_never_called_spend() -> None:
+    assert [Unit("EUR", kind).noun for kind in ("revenue", "margin", "purchases")] == ["spend", "margin", "purchases"]
+    assert [Unit("EUR", kind).amount(3.0) for kind in ("revenue", "margin", "purchases")] == [
+        "3 EUR",
+        "3 EUR",
+        "3 purchases",
+    ]
 
 
 def days_of(purchases: dict[str, list[int]], start: date) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import poisson
 
 from churn_clv.evaluation.intervals import interval_quality
 from churn_clv.models import BetaGeoModel
@@ -32,3 +33,13 @@ def test_a_model_that_promises_too_much_is_seen(histories: pd.DataFrame):
     wrong = BetaGeoModel.from_params(r=1.2, alpha=30.0, a=0.8, b=5.0)
     held = interval_quality(wrong, histories, histories["holdout_frequency"], 180.0, seed=3)
     assert held["pit_ks"] > 2 * held["pit_ks_noise_95"]
+
+
+def test_widths_of_customers_all_alike_who_never_leave_are_the_poissons(histories: pd.DataFrame):
+    """Counts of one known rate are Poisson, and so are the ends of their intervals."""
+    alike = BetaGeoModel.from_params(r=1e6, alpha=3e7, a=1e-6, b=1e6)  # one purchase in 30 days
+    held = interval_quality(alike, histories, histories["holdout_frequency"], 180.0, seed=3)
+    for level in (0.80, 0.90, 0.95):
+        low, high = poisson.ppf([(1 - level) / 2, (1 + level) / 2], 6.0)
+        # Ends are quantiles of 400 draws: off by one purchase for a part of the customers.
+        assert held[f"width_{100 * level:.0f}"] == pytest.approx(high - low, abs=0.5)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from churn_clv.evaluation.judgement import RUN, Judgement, judge
-from churn_clv.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
+from churn_clv.evaluation.metrics import VALUE_METRICS, churn_metrics
+from churn_clv.evaluation.profit import RetentionCosts
 
 N = 600
 
@@ -73,11 +74,52 @@ def test_sentences_carry_the_tables_figures(truth: tuple[pd.DataFrame, pd.DataFr
     assert found.verdicts() == [("churn", "logistic_rfm", "wins")], "a rival without values is judged on churn alone"
 
 
+def test_losses_come_first_then_wins_the_best_rival_first_then_ties_in_one_sentence(
+    truth: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    scores, outcomes = truth
+    risk = scores[["churn_probability"]]
+    timid = (
+        risk / 2 + risk.mean() / 2
+    )  # worse than the truth, better than the mean rate for everyone, which beats nonsense
+    rivals = {"twin": timid, "blind": worse(risk), "rate": risk * 0 + risk.mean(), "truth": risk, "other_twin": timid}
+    told = judge(scores.assign(**timid), outcomes, rivals, bootstrap_samples=100, seed=1).sentences()
+    assert [line.split(" (")[0] for line in told[:2]] == [
+        "Churn: this run loses to truth", "Churn: this run beats rate",
+    ]  # fmt: skip
+    assert told[2].startswith("Churn: this run also beats blind (log loss")
+    assert "cannot be told from, with" in told[3]
+    assert "twin (" in told[3]
+    assert "other_twin (" in told[3]
+    assert len(told) == 4
+    # Whoever is told, is told once: each rival of the table stands in exactly one sentence.
+    assert sum(line.count("95 % interval") for line in told) == 5
+
+
+def test_the_drift_counts_customers_once_and_compares_with_the_holdout(
+    truth: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    scores, outcomes = truth
+    cutoffs = pd.MultiIndex.from_product([[1, 2], ["a", "b", "c"]], names=["cutoff", "customer_id"])
+    learned = pd.Series([1.0, 0.0, 0.0, 1.0, 1.0, 0.0], cutoffs)
+    drift = judge(scores, outcomes, {}, bootstrap_samples=20, seed=1, learned=learned).drift
+    assert drift is not None
+    assert (drift.learned_rate, drift.learned_customers, drift.holdout_customers) == (0.5, 3, N)
+    assert drift.holdout_rate == pytest.approx((outcomes["purchases"] == 0).mean())
+    assert judge(scores, outcomes, {}, bootstrap_samples=20, seed=1).drift is None
+
+
+def test_a_margin_is_named_in_the_sentences(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    told = judge(*truth, {"blind": worse(truth[0])}, bootstrap_samples=20, seed=1, counted_in="margin").sentences()
+    assert any("normalised Gini of margin" in line for line in told)
+    assert not any("spend" in line for line in told)
+
+
 def test_metrics_have_stable_names_and_plain_values(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     scores, outcomes = truth
     named = judged(truth, rival=worse(scores)).metrics()
-    wanted = {f"churn/{m}" for m in CHURN_METRICS} | {f"value/{m}" for m in VALUE_METRICS}
-    wanted |= {"purchases/rmse", "purchases/mae", "purchases/bias"}
+    wanted = {f"churn/{m}" for m in churn_metrics(RetentionCosts())}
+    wanted |= {f"{task}/{m}" for task in ("purchases", "value") for m in VALUE_METRICS}
     assert named.keys() == wanted | {f"{m}_se" for m in wanted} | {
         "churn/rate", "churn/calibration_error_noise_95", "holdout/customers",
     }  # fmt: skip
@@ -127,3 +169,11 @@ def test_a_customer_whom_nobody_observed_is_not_taken_for_one_who_stayed(
 def test_a_rival_without_a_customer_is_refused(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     with pytest.raises(ValueError, match="rival"):
         judged(truth, rival=worse(truth[0]).iloc[:-5])
+
+
+def test_the_profit_is_that_of_the_costs_given(truth: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    scores, outcomes = truth
+    free = RetentionCosts(customer_value=50, incentive=0, contact_cost=0)
+    named = judge(scores, outcomes, {}, bootstrap_samples=20, seed=1, costs=free).metrics()
+    # Free contact: 50 for each leaver saved, at a mean save rate of .3.
+    assert named["churn/expected_maximum_profit"] == pytest.approx(15 * named["churn/rate"])

@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_clv.models.churn import ChurnModel
+from churn_clv.data.features import BEHAVIOURAL_NAMES
+from churn_clv.models import boosting
+from churn_clv.models.boosting import customer_folds
+from churn_clv.models.churn import KNOWN_SIGNS, ChurnModel, log_losses
 
 FAST: dict[str, Any] = {"learning_rate": 0.1, "max_rounds": 80}
 Data = tuple[pd.DataFrame, pd.Series, pd.Series]
@@ -253,3 +256,218 @@ def test_share_outside_training_counts_rows_beyond_the_range(model: ChurnModel, 
     assert share["signal"] == 0.5
     assert share["noise"] == 0
     assert "region" not in share.index
+
+
+def auc(churned: pd.Series, score: pd.Series) -> float:
+    """Mann-Whitney's statistic, with ties counted half."""
+    ranks = score.rank().to_numpy()
+    left = churned.to_numpy() == 1
+    n1, n0 = left.sum(), (~left).sum()
+    return float((ranks[left].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+@pytest.fixture(scope="module")
+def free(data: Data) -> ChurnModel:
+    """Without a purchase model, from the base rate."""
+    features, churned, _ = data
+    return ChurnModel(**FAST, start="base_rate").fit(features, churned)
+
+
+@pytest.mark.parametrize("start", ["offset", "base_rate"])
+def test_permuted_labels_cannot_be_ranked(start: Any) -> None:
+    """AUC of customers left out lies within three standard errors of .5: Hanley & McNeil (1982), no difference."""
+    features, churned, offset = data_of(4000, seed=11)
+    permuted = churned.copy()
+    permuted[:] = np.random.default_rng(3).permutation(churned.to_numpy())
+    fitted = ChurnModel(**FAST, start=start).fit(features, permuted, offset * 0 if start == "offset" else None)
+    # ranked within the folds: across them, what is left out is rich in what the rest is poor in
+    fold_of = customer_folds(features.index, 5)
+    for k in range(5):
+        here, score = permuted[fold_of == k], fitted.out_of_fold_[fold_of == k]
+        n1, n0 = (here == 1).sum(), (here == 0).sum()
+        assert abs(auc(here, score) - 0.5) < 3 * np.sqrt((n1 + n0 + 1) / (12 * n1 * n0))
+
+
+def test_out_of_fold_log_odds_are_by_trees_that_did_not_see_the_customer() -> None:
+    """A fit on the other folds alone, with as many rounds, is the slow oracle."""
+    import lightgbm
+
+    features, churned, offset = data_of(800, seed=4)
+    fitted = ChurnModel(**FAST).fit(features, churned, offset)
+    assert fitted.rounds_ > 0
+    fold_of = customer_folds(features.index, 5)
+    encoded = fitted._trees.encode(features)
+    settings = fitted.lightgbm_settings(fitted.features_)
+    for k in (0, 3):
+        rest, out = fold_of != k, fold_of == k
+        # bins are those of all rows, as in the fit: they know features, not outcomes
+        whole = lightgbm.Dataset(encoded, churned.to_numpy(), init_score=offset.to_numpy(), free_raw_data=False)
+        booster = lightgbm.train(settings, whole.subset(np.flatnonzero(rest)), fitted.rounds_)
+        expected = offset[out] + booster.predict(encoded[out], raw_score=True)
+        np.testing.assert_allclose(fitted.out_of_fold_[out], expected, atol=1e-12)
+    loss = log_losses(churned.to_numpy(), fitted.out_of_fold_.to_numpy()).mean()
+    assert loss == pytest.approx(fitted.cross_validation_["chosen"], abs=1e-12)
+
+
+def test_out_of_fold_log_odds_are_the_start_where_the_trees_did_not_pay() -> None:
+    features, churned, offset = data_of(effect=0.0, seed=6)
+    features = features.assign(signal=1.0, noise=2.0, sparse=np.nan, region="north")
+    fitted = ChurnModel(**FAST).fit(features, churned, offset)
+    np.testing.assert_array_equal(fitted.out_of_fold_, offset)
+    base = ChurnModel(**FAST, start="base_rate").fit(features, churned)
+    assert base.rounds_ == 0
+    np.testing.assert_allclose(base.predict_probability(features), churned.mean(), atol=1e-12)
+    np.testing.assert_array_equal(base.out_of_fold_, base.base_log_odds_)
+
+
+def test_without_an_offset_the_trees_start_from_the_base_rate(free: ChurnModel, data: Data) -> None:
+    features, churned, _ = data
+    assert free.base_log_odds_ == pytest.approx(np.log(churned.mean() / (1 - churned.mean())), abs=1e-12)
+    assert free.cross_validation_["base_rate"] == pytest.approx(
+        -churned.mean() * np.log(churned.mean()) - (1 - churned.mean()) * np.log(1 - churned.mean())
+    )
+    assert free.cross_validation_["chosen"] < free.cross_validation_["base_rate"] - 0.1
+    np.testing.assert_array_equal(
+        free.predict_probability(features), 1 / (1 + np.exp(-free.predict_log_odds(features)))
+    )
+
+
+def test_a_table_of_customers_without_cutoffs_is_learned(data: Data) -> None:
+    features, churned, _ = data
+    one = features.xs(0, level="cutoff"), churned.xs(0, level="cutoff")
+    fitted = ChurnModel(**FAST, start="base_rate").fit(*one)
+    assert fitted.out_of_fold_.index.equals(one[0].index)
+    assert auc(one[1], fitted.out_of_fold_) > 0.8
+
+
+def test_an_offset_goes_with_its_start_and_only_there(free: ChurnModel, model: ChurnModel, data: Data) -> None:
+    features, churned, offset = data
+    with pytest.raises(ValueError, match="no offset was given, but start is 'offset'"):
+        ChurnModel().fit(features, churned)
+    with pytest.raises(ValueError, match="an offset was given, but start is 'base_rate'"):
+        ChurnModel(start="base_rate").fit(features, churned, offset)
+    with pytest.raises(ValueError, match="no offset was given"):
+        model.predict_log_odds(features)
+    with pytest.raises(ValueError, match="an offset was given"):
+        free.predict_probability(features, offset)
+    with pytest.raises(ValueError, match="start must be"):
+        ChurnModel(start="zero")  # type: ignore[arg-type]
+
+
+def test_monotone_features_are_monotone_on_a_grid() -> None:
+    """The truth falls in the middle of the signal's range; constrained trees may not."""
+    rng = np.random.default_rng(8)
+    index = index_of(3000)
+    features = pd.DataFrame({"signal": rng.uniform(-2, 2, 3000), "other": rng.normal(size=3000)}, index=index)
+    log_odds = 2 * features["signal"] - 4 * ((features["signal"] > 0) & (features["signal"] < 0.7)) + features["other"]
+    churned = pd.Series((rng.random(3000) < sigmoid(log_odds)).astype(float), index=index, name="churned")
+    free = ChurnModel(**FAST, start="base_rate").fit(features, churned)
+    bound = ChurnModel(**FAST, start="base_rate", monotone={"signal": 1}).fit(features, churned)
+    assert bound.rounds_ > 10
+
+    grid = np.linspace(-2.5, 2.5, 400)
+    for other in (-1.5, 0.0, 1.5):
+        line = pd.DataFrame({"signal": grid, "other": other}, index=pd.RangeIndex(400, name="customer_id"))
+        assert (np.diff(free.predict_log_odds(line)) < -0.01).any(), "free trees follow the dip"
+        # sums of rising trees may fall by rounding only
+        assert (np.diff(bound.predict_log_odds(line)) > -1e-12).all()
+
+
+def test_monotone_is_refused_where_nobody_knows_the_sign(data: Data) -> None:
+    features, churned, _ = data
+    with pytest.raises(ValueError, match="nobody knows the sign"):
+        ChurnModel(monotone={"signal": 1})
+    for monotone in ({"signl": 1}, {"region": 1}, {"signal": 2}):
+        with pytest.raises(ValueError, match="monotone maps numeric features"):
+            ChurnModel(start="base_rate", monotone=monotone).fit(features, churned)
+
+
+def test_known_signs_are_of_features_that_exist() -> None:
+    assert set(KNOWN_SIGNS) <= BEHAVIOURAL_NAMES
+
+
+def test_contributions_add_up_to_the_log_odds(model: ChurnModel, free: ChurnModel, data: Data) -> None:
+    features, _, offset = data
+    for fitted, given in ((model, offset), (free, None)):
+        shares = fitted.contributions(features, given)
+        assert list(shares.columns) == [*features.columns, "start"]
+        assert shares.index.equals(features.index)
+        np.testing.assert_allclose(shares.sum(axis=1), fitted.predict_log_odds(features, given), atol=1e-9)
+        assert shares["signal"].abs().mean() > 5 * shares["noise"].abs().mean()
+    # the offset is in the start and nowhere else
+    moved = model.contributions(features, offset + 1.0) - model.contributions(features, offset)
+    np.testing.assert_allclose(moved["start"], 1.0, atol=1e-12)
+    assert (moved.drop(columns="start") == 0).all(axis=None)
+
+
+def test_contributions_without_trees_are_the_start_alone(data: Data) -> None:
+    features, churned, offset = data
+    fitted = ChurnModel(**FAST).fit(features, churned * 0, offset)
+    shares = fitted.contributions(features, offset)
+    np.testing.assert_array_equal(shares["start"], offset)
+    assert (shares.drop(columns="start") == 0).all(axis=None)
+    assert fitted.contributions(features.iloc[:0], offset.iloc[:0]).empty
+
+
+def test_a_feature_named_start_is_refused(data: Data) -> None:
+    features, churned, offset = data
+    with pytest.raises(ValueError, match="named 'start'"):
+        ChurnModel().fit(features.rename(columns={"noise": "start"}), churned, offset)
+
+
+def test_several_models_fit_in_one_folder(model: ChurnModel, free: ChurnModel, data: Data) -> None:
+    features, _, offset = data
+    files = model.to_files() | free.to_files("free")
+    assert sorted(files) == ["churn.json", "churn.lightgbm.txt", "free.json", "free.lightgbm.txt"]
+    back = ChurnModel.from_files(files, "free")
+    pd.testing.assert_series_equal(back.predict_log_odds(features), free.predict_log_odds(features), check_exact=True)
+    assert (back.start, back.base_log_odds_) == ("base_rate", free.base_log_odds_)
+    first = ChurnModel.from_files(files)
+    pd.testing.assert_series_equal(
+        first.predict_log_odds(features, offset), model.predict_log_odds(features, offset), check_exact=True
+    )
+
+
+def test_no_customer_is_in_the_files(data: Data) -> None:
+    named = [frame.rename(index=lambda c: f"client-{c}", level="customer_id") for frame in data]
+    fitted = ChurnModel(**FAST).fit(*named)
+    assert fitted.out_of_fold_.index[0] == (0, "client-00000")
+    assert not any("client-" in text for text in fitted.to_files().values())
+
+
+@pytest.mark.parametrize("outcome", [0.0, 1.0])
+def test_a_single_class_without_an_offset_gives_a_finite_base_rate(data: Data, outcome: float) -> None:
+    """Half a customer of the class that is missing: (0.5) / n of 1,200."""
+    features, churned, _ = data
+    fitted = ChurnModel(start="base_rate").fit(features, churned * 0 + outcome)
+    assert fitted.note_ is not None and fitted.note_.endswith("risk is the base rate")
+    np.testing.assert_allclose(np.abs(fitted.predict_probability(features) - outcome), 0.5 / 1200, rtol=1e-9)
+
+
+def test_labels_that_are_no_outcomes_are_refused(data: Data) -> None:
+    features, churned, offset = data
+    with pytest.raises(ValueError, match="churned must be 0 or 1; 1200 of 1200 labels are not"):
+        ChurnModel().fit(features, churned + 2, offset)
+    with pytest.raises(ValueError, match="churned is not finite in 1 rows"):
+        ChurnModel().fit(features, churned.where(churned.index != churned.index[3]), offset)
+
+
+def test_with_very_many_rows_one_fold_is_left_out(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, churned, offset = data
+    monkeypatch.setattr(boosting, "MANY_ROWS", 1000)
+    fitted = ChurnModel(**FAST).fit(features, churned, offset)
+    left_out = customer_folds(features.index, 5) == 0
+    assert fitted.out_of_fold_.index.equals(features.index[left_out])
+    loss = log_losses(churned[left_out].to_numpy(), fitted.out_of_fold_.to_numpy()).mean()
+    assert fitted.cross_validation_["chosen"] == pytest.approx(loss, abs=1e-12)
+    alone = log_losses(churned[left_out].to_numpy(), offset[left_out].to_numpy()).mean()
+    assert fitted.cross_validation_["offset"] == pytest.approx(alone, abs=1e-12)
+    assert fitted.rounds_ > 10
+
+
+def test_fitting_copies_no_columns(data: Data) -> None:
+    """At a million customers a copy of the numbers is what memory goes to."""
+    numbers = data[0].drop(columns="region")
+    encoded = boosting.Trees.reading(numbers).encode(numbers)
+    for place, name in enumerate(numbers.columns):
+        assert np.shares_memory(encoded[f"f{place}"].to_numpy(), numbers[name].to_numpy())

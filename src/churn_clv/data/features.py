@@ -2,40 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import chain
+from types import MappingProxyType
 
 import pandas as pd
 
-from churn_clv.data.engine import query
+from churn_clv.data.at_cutoffs import joined_at, rows_at
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow
 from churn_clv.errors import InputError
 
-# What the churn model reads of behaviour; its other features are customer attributes.
-BEHAVIOUR = (
-    "frequency", "silence_share", "mean_gap_days", "gap_variation", "last_gap_ratio", "overdue_ratio",
-    "purchases_last_28_days", "purchases_last_91_days", "purchases_share_last_91_days", "mean_amount",
-    "largest_amount", "first_amount", "last_amount_ratio", "amount_last_91_days", "lines_per_purchase",
-    "refund_days", "p_alive",
-)  # fmt: skip
+# Query -> the columns it gives. The first needs nothing but customer-days.
+_QUERIES: Mapping[str, tuple[str, ...]] = {
+    "features": (
+        "frequency", "silence_share", "mean_gap_days", "gap_variation", "last_gap_ratio", "overdue_ratio",
+        "purchases_last_28_days", "purchases_last_91_days", "purchases_share_last_91_days", "mean_amount",
+        "largest_amount", "first_amount", "last_amount_ratio", "amount_last_91_days", "lines_per_purchase",
+        "refund_days",
+    ),
+    "features_rich": (
+        "tenure_days", "days_since_last_purchase", "median_gap_days", "longest_gap_days", "silence_to_longest_gap",
+        "purchases_last_182_days", "purchases_last_364_days", "purchases_trend_91_days", "purchases_season_last_year",
+        "weekend_share", "busiest_month_share", "sd_amount", "median_amount", "smallest_amount", "zero_amount_share",
+        "amount_last_28_days", "amount_last_182_days", "amount_last_364_days", "amount_trend_91_days",
+        "recent_amount_ratio",
+    ),
+    "features_refunds": ("refunded_amount", "refund_share", "days_since_last_refund"),
+    "features_products": (
+        "distinct_products", "distinct_products_last_91_days", "products_per_purchase", "repeated_product_share",
+    ),
+    "features_orders": ("orders_per_purchase",),
+    "features_quantity": ("quantity_per_purchase",),
+    "features_channels": ("distinct_channels",),
+}  # fmt: skip
+# Query -> the column of the log without which it says nothing.
+_NEEDS = {
+    "features_refunds": "amount",
+    "features_products": "product_id",
+    "features_orders": "order_id",
+    "features_quantity": "quantity",
+    "features_channels": "channel",
+}
+_MONEY = frozenset(name for name in _QUERIES["features_rich"] if "amount" in name)
+
+FEATURE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "rfm": ("frequency", "silence_share", "mean_gap_days", "overdue_ratio", "mean_amount"),
+        "behaviour": _QUERIES["features"],
+        "rich": tuple(chain.from_iterable(_QUERIES.values())),
+    }
+)
+# What the churn model reads of behaviour by default.
+BEHAVIOUR = (*FEATURE_SETS["behaviour"], "p_alive")
+# Every name that behaviour of any set may take: no customer attribute may have it.
+BEHAVIOURAL_NAMES = frozenset(FEATURE_SETS["rich"]) | {"p_alive", "btyd_log_odds", "btyd_purchases"}
 
 
-def features_at(log: TransactionLog, cutoffs: Sequence[date]) -> pd.DataFrame:
+def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str = "behaviour") -> pd.DataFrame:
     """Describe the behaviour of every customer who had bought by a cutoff, at each cutoff.
 
-    Nothing after the cutoff enters a row, and neither tenure nor the calendar does: a single cohort is older in
-    production than it ever was in training, so age reaches the churn model through the purchase model's forecast.
+    Nothing after the cutoff enters a row. Of "rfm" and "behaviour" neither tenure nor the calendar does: a single
+    cohort is older in production than it ever was in training, so age reaches the churn model through the purchase
+    model's forecast. "rich" has both, for logs whose customers come all the time.
+
+    Parameters
+    ----------
+    feature_set
+        A key of `FEATURE_SETS`.
 
     Returns
     -------
-    DataFrame indexed by (cutoff, customer_id), float64, with the columns of `BEHAVIOUR` but p_alive. Days:
-    mean_gap_days. Counts: frequency, purchases_last_*_days, lines_per_purchase, refund_days. Money, in the log's
-    currency: mean_amount, largest_amount, first_amount, amount_last_91_days. The rest are ratios. NaN where a
-    customer has too few purchases for the feature.
+    DataFrame indexed by (cutoff, customer_id), float64, NaN where a customer has too little history for a feature.
+    Money is in the log's currency, and margin where `log.value_is` says so (refunded_amount is always revenue);
+    a purchase is a purchase day. The columns are those of the set, in its order. "rich" leaves out what the log
+    cannot tell: products, orders, quantity and channels where the column is not mapped, and, of what it adds to
+    "behaviour", all money where the log has no amounts.
+
+    The less obvious columns: a *_ratio compares with the customer's own mean (overdue_ratio: days since the last
+    purchase with the mean gap; recent_amount_ratio: mean amount of the last 91 days with the mean before). A
+    *_trend_91_days is the share of the last 91 days in the last 182. purchases_season_last_year: purchases in
+    (cutoff - 364, cutoff - 273] days. busiest_month_share: purchases in the customer's busiest month of the
+    calendar. refund_share: refunded of gross money. repeated_product_share: products on a purchase day that the
+    customer had bought before.
     """
-    rows = log.connection.execute(query("features"), {"cutoffs": list(cutoffs)}).df()
-    return _indexed(rows)
+    wanted = FEATURE_SETS[feature_set]
+    mapped = {*log.connection.table("transactions").columns} - (set() if log.has_amount else {"amount"})
+    names = [name for name, columns in _QUERIES.items() if not set(columns).isdisjoint(wanted)]
+    queries = [name for name in names if _NEEDS.get(name) in {None, *mapped}]
+    found = {column for name in queries for column in _QUERIES[name]} - (frozenset() if log.has_amount else _MONEY)
+    return joined_at(log, queries, [column for column in wanted if column in found], cutoffs=list(cutoffs))
 
 
 def outcomes_after(log: TransactionLog, labels: Sequence[LabelWindow]) -> pd.DataFrame:
@@ -44,10 +101,11 @@ def outcomes_after(log: TransactionLog, labels: Sequence[LabelWindow]) -> pd.Dat
     Returns
     -------
     DataFrame indexed by (cutoff, customer_id): purchases (purchase days) and spend (net of refunds, in the log's
-    currency), 0 for customers who did nothing. Churn in the horizon is ``purchases == 0``.
+    currency; margin where `log.value_is` says so), 0 for customers who did nothing. Churn in the horizon is
+    ``purchases == 0``.
     """
-    parameters = {"cutoffs": [w.cutoff for w in labels], "horizons": [w.horizon_days for w in labels]}
-    return _indexed(log.connection.execute(query("outcomes"), parameters).df())
+    cutoffs, horizons = [w.cutoff for w in labels], [w.horizon_days for w in labels]
+    return rows_at(log, "outcomes", cutoffs=cutoffs, horizons=horizons)
 
 
 def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> pd.DataFrame:
@@ -56,19 +114,14 @@ def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> 
     Raises
     ------
     InputError
-        If an attribute has the name of a feature.
+        If an attribute has the name of a feature, of this set or of another.
     """
     if attributes is None:
         return features
-    taken = sorted(set(attributes.columns) & set(BEHAVIOUR))
+    taken = sorted(set(attributes.columns) & {*BEHAVIOURAL_NAMES, *features.columns})
     if taken:
         raise InputError(
             f"data.attributes: the columns {taken} have the names of features; rename them in the attributes table"
         )
     joined = features.join(attributes, on="customer_id", how="left")
     return joined.reindex(features.index)
-
-
-def _indexed(rows: pd.DataFrame) -> pd.DataFrame:
-    rows["cutoff"] = pd.to_datetime(rows["cutoff"]).dt.date
-    return rows.set_index(["cutoff", "customer_id"])

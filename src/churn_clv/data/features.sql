@@ -66,4 +66,3 @@ SELECT n.cutoff,
        CAST(coalesce(r.refund_days, 0) AS DOUBLE) AS refund_days
 FROM counted AS n
 LEFT JOIN refunds AS r ON r.cutoff = n.cutoff AND r.customer_id = n.customer_id
-ORDER BY n.cutoff, n.customer_id

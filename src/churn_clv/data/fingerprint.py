@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from churn_clv.data.engine import run
 from churn_clv.data.transactions import TransactionLog
 
 # Customer-days are distinct, so no two of them cancel; MD5 because DuckDB's own hash may change between versions.
@@ -16,5 +17,5 @@ FROM customer_days
 
 def fingerprint(log: TransactionLog) -> str:
     """Return 16 hexadecimal digits that change with any customer-day of the log, and not with the order of its rows."""
-    row = log.connection.execute(_QUERY).fetchone()
+    [row] = run(log.connection, _QUERY)
     return hashlib.sha256(repr(row).encode()).hexdigest()[:16]

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from churn_clv.data import datasets, engine
-from churn_clv.data.contract import Columns, ReadingRules
+from churn_clv.data.contract import Columns, EventsTable, ReadingRules
+from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.data.sources import no_such_file
@@ -35,6 +36,8 @@ def open_log(
     columns: Columns,
     rules: ReadingRules,
     *,
+    events: EventsTable | None = None,
+    use_events: bool = True,
     simulated: dict[str, Any] | None = None,
     memory_limit: str | None = None,
 ) -> TransactionLog:
@@ -46,13 +49,17 @@ def open_log(
         ``"file"``, ``"simulated"`` or the name of a packaged data set, whose columns are known.
     path, columns
         Of a file.
+    events
+        A file of events that are no purchases; without it, those that a packaged data set brings.
+    use_events
+        Whether events are read at all.
     simulated
         Arguments of `simulate_log`, for a simulated log.
 
     Raises
     ------
     InputError
-        See `read_transactions`.
+        See `read_transactions` and `read_events`.
     """
     connection = engine.connect(memory_limit=memory_limit)
     if source == "file":
@@ -62,8 +69,21 @@ def open_log(
     else:
         lines = simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
     log = read_transactions(lines, known_columns(source, columns), rules, connection)
+    log = with_events(log, source, events, rules) if use_events else log
     engine.lock(connection)
     return log
+
+
+def with_events(log: TransactionLog, source: str, events: EventsTable | None, rules: ReadingRules) -> TransactionLog:
+    """Return the log with the events of a file or of its data set, or as it is where there are none."""
+    if events is None:
+        if source != "complete_journey":
+            return log
+        return read_events(datasets.complete_journey_events(), log, EventsTable("", kind="kind"), rules)
+    try:
+        return read_events(events.path, log, events, rules)
+    except InputError as error:
+        raise InputError(f"data.events.path: {error}") from None
 
 
 def known_columns(source: str, columns: Columns) -> Columns:

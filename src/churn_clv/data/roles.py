@@ -44,7 +44,7 @@ def roles(source: Source, columns: Columns, rules: ReadingRules) -> list[Express
     nothing = ConstantExpression(None).cast("VARCHAR")
     chosen = [text.get(role, nothing).alias(role) for role in ("customer_id", "order_id", "product_id", "channel")]
     chosen += dates(names["date"], types[names["date"]], rules.date_format)
-    for role in ("amount", "quantity"):
+    for role in ("amount", "margin", "quantity"):
         chosen += numbers(role, names.get(role), types)
     whole_row = FunctionExpression("hash", *(ColumnExpression(name) for name in source.lines.columns))
     return [*chosen, dropped_by(source, rules).alias("dropped_by"), whole_row.alias("row_hash")]

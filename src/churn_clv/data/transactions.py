@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pandas as pd
@@ -13,10 +15,12 @@ from duckdb import ColumnExpression
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, refuse, report_on
-from churn_clv.data.contract import Columns, ReadingRules, known_zone, setting
+from churn_clv.data.contract import Columns, ReadingRules, check_margin, known_zone, setting
 from churn_clv.data.roles import roles
 from churn_clv.data.sources import Source, open_source
 from churn_clv.errors import InputError
+
+ValueIs = Literal["revenue", "margin", "purchases"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,13 @@ class TransactionLog:
     """A log that passed the door; its lines stand in `connection` as `transactions` and `customer_days`.
 
     transactions: customer_id VARCHAR, day DATE, amount DOUBLE (money; NULL where the log has no amounts), and
-    order_id, product_id, channel VARCHAR, quantity DOUBLE where mapped; in no order. customer_days, in order:
-    customer_id VARCHAR, day DATE, amount DOUBLE (the day's net money; 1.0 without amounts),
-    is_purchase BOOLEAN, lines INTEGER.
+    order_id, product_id, channel VARCHAR, quantity, margin DOUBLE where mapped; in no order. customer_days, in order:
+    customer_id VARCHAR, day DATE, amount DOUBLE (the day's value), is_purchase BOOLEAN (decided on the lines' amounts),
+    lines INTEGER. `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
+    amounts, "purchases", of which every day counts 1.0.
+
+    events: what cleaning did to the events that are no purchases; None where none were read. They stand as
+    `events`: customer_id VARCHAR (customers of the log only), day DATE, kind VARCHAR; in no order.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -35,6 +43,12 @@ class TransactionLog:
     first_day: date
     last_day: date
     n_customers: int
+    value_is: ValueIs = "revenue"
+    events: CleaningReport | None = None
+
+    @property
+    def has_events(self) -> bool:
+        return self.events is not None
 
 
 def read_transactions(
@@ -79,19 +93,39 @@ def admit(
     connection: duckdb.DuckDBPyConnection,
 ) -> TransactionLog:
     """Stage the lines, refuse what is broken, build the tables, report."""
+    check_margin(columns, rules)
     with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
         opened = open_source(source, rules, connection, Path(scratch))
-        stage(connection, opened, columns, rules)
-        if engine.run(connection, engine.query("refusals")):
-            # Several threads stage rows in any order; only one tells the right line of the file.
-            with engine.one_thread(connection):
-                stage(connection, opened, columns, rules)
-        refuse(connection, opened, columns, rules)
+        stage_sound(connection, opened, columns, rules)
     build_tables(connection, columns, rules)
     first_day, last_day, n_customers = extent(connection, opened.label)
     cleaning = report_on(connection, columns, rules)
     engine.run(connection, "DROP TABLE staged")
-    return TransactionLog(connection, cleaning, columns.amount is not None, first_day, last_day, n_customers)
+    has_amount, value_is = columns.amount is not None, value_of(columns, rules)
+    return TransactionLog(connection, cleaning, has_amount, first_day, last_day, n_customers, value_is)
+
+
+def value_of(columns: Columns, rules: ReadingRules) -> ValueIs:
+    """Return what a customer-day's amount means."""
+    if columns.amount is None:
+        return "purchases"
+    return "revenue" if columns.margin is None and rules.margin_rate is None else "margin"
+
+
+def stage_sound(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    columns: Columns,
+    rules: ReadingRules,
+    called: str = "transactions",
+) -> None:
+    """Stage the lines and refuse what is broken; `called` says what the lines are."""
+    stage(connection, source, columns, rules)
+    if engine.run(connection, engine.query("refusals")):
+        # Several threads stage rows in any order; only one tells the right line of the file.
+        with engine.one_thread(connection):
+            stage(connection, source, columns, rules)
+    refuse(connection, source, columns, rules, called)
 
 
 def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
@@ -114,6 +148,7 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Column
                 "end": rules.end,
                 "latest": latest,
                 "has_amount": columns.amount is not None,
+                "has_margin": columns.margin is not None,
             },
         )
         engine.run(connection, "DROP VIEW raw_lines")
@@ -146,11 +181,18 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
     """Fill `transactions` with the lines kept and `customer_days` with their days."""
     if rules.duplicates == "drop":
         engine.run(connection, engine.query("drop_duplicates"))
-    optional = [role for role in ("order_id", "product_id", "quantity", "channel") if role in columns.mapped()]
+    optional = [
+        role for role in ("order_id", "product_id", "quantity", "channel", "margin") if role in columns.mapped()
+    ]
     kept = connection.table("staged").filter(ColumnExpression("fate").isnull())
     engine.run(connection, "DROP TABLE IF EXISTS transactions")
     kept.select("customer_id", "day", "amount", *optional).create("transactions")
-    engine.run(connection, engine.query("customer_days"), {"positive_net": rules.purchase_rule == "positive_net"})
+    manner = {
+        "positive_net": rules.purchase_rule == "positive_net",
+        "has_margin": columns.margin is not None,
+        "margin_rate": Decimal(str(1.0 if rules.margin_rate is None else rules.margin_rate)),
+    }
+    engine.run(connection, engine.query("customer_days"), manner)
 
 
 def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:

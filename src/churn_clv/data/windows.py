@@ -144,6 +144,31 @@ def resolve_windows(
     return Windows(first_day, calibration_end, holdout_end, as_of, tuple(labels))
 
 
+def rolling_origins(
+    *, first_day: date, until: date, horizon_days: int, step_days: int, most: int
+) -> tuple[list[date], list[date]]:
+    """Return past cutoffs whose horizon is over by `until`, and those among them whose horizons do not overlap.
+
+    Origins lie `step_days` apart, the last of them one horizon before `until`; each has at least half a horizon of
+    history. Both lists are in order of time.
+
+    Examples
+    --------
+    >>> origins, apart = rolling_origins(first_day=date(2024, 1, 1), until=date(2024, 12, 31), horizon_days=90,
+    ...                                  step_days=45, most=12)
+    >>> len(origins), [str(day) for day in apart]
+    (6, ['2024-04-05', '2024-07-04', '2024-10-02'])
+    """
+    last = until - timedelta(days=horizon_days)
+    days = [last - timedelta(days=step_days * k) for k in range(most)]
+    origins = [day for day in reversed(days) if (day - first_day).days >= horizon_days / 2]
+    apart: list[date] = []
+    for day in reversed(origins):
+        if not apart or (apart[0] - day).days >= horizon_days:
+            apart.insert(0, day)
+    return origins, apart
+
+
 def _check_order(first_day: date, last_day: date, calibration_end: date, holdout_end: date) -> None:
     log = f"the log, which runs from {first_day} to {last_day}"
     if holdout_end <= calibration_end:

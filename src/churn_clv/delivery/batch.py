@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport
-from churn_clv.data.contract import Columns
+from churn_clv.data.contract import Columns, EventsTable, ReadingRules
 from churn_clv.data.open_log import read_attributes
-from churn_clv.data.transactions import read_transactions
+from churn_clv.data.read_events import read_events
+from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.delivery.handover import DIGESTS, ScoringModel, read_model
 from churn_clv.delivery.run_folder import latest_run
 from churn_clv.errors import InputError
@@ -38,6 +40,7 @@ def score_file(
     columns: Mapping[str, str | None],
     manner: Mapping[str, Any],
     attributes: Path | None,
+    events: Path | None = None,
 ) -> Scored:
     """Score the customers of a log with a fitted model.
 
@@ -51,28 +54,48 @@ def score_file(
         Column names and reading rules of the log that differ from those of the training log; None where they do not.
     attributes
         A table of customer attributes, for a model that was trained with some; without it they count as missing.
+    events
+        A file of events with columns customer_id, date and kind, for a model that was trained with some; without it
+        they count as missing.
 
     Raises
     ------
     InputError
         If the model is incomplete or changed, the log cannot be read, or the day lies in the future.
     """
-    folder = model if (model / DIGESTS).is_file() else latest_run(model) / "model"
+    folder = model_folder(model)
     scoring = read_model(folder)
     differing = {name: value for name, value in manner.items() if value is not None}
-    read = read_transactions(log, _columns(scoring, columns), replace(scoring.rules, end=as_of, **differing))
+    rules = replace(scoring.rules, end=as_of, **differing)
+    read = _read(log, _columns(scoring, columns), rules, events)
     known = read_attributes(attributes, "customer_id") if attributes else None
-    trained = trained_attributes(scoring.models)
-    unknown = bool(trained) and known is None
-    remarks = (f"Attributes of the training count as missing: {', '.join(trained)}.",) if unknown else ()
+    given = () if known is None else known.columns
+    unknown = [name for name in trained_attributes(scoring.models) if name not in given]
+    remarks = [f"Attributes of the training count as missing: {', '.join(unknown)}."] if unknown else []
+    kinds = scoring.models.settings.event_kinds
+    if kinds and not read.has_events:
+        remarks.append(f"Events of the training count as missing: {', '.join(kinds)}.")
     day = as_of or read.last_day
-    return Scored(score(scoring.models, read, day, known), day, folder, read.cleaning, remarks)
+    return Scored(score(scoring.models, read, day, known), day, folder, read.cleaning, tuple(remarks))
+
+
+def model_folder(model: Path) -> Path:
+    """Return a hand-over folder itself, or that of a run folder or of the newest run in a folder of runs."""
+    return model if (model / DIGESTS).is_file() else latest_run(model) / "model"
 
 
 def _columns(scoring: ScoringModel, given: Mapping[str, str | None]) -> Columns:
-    """The training log's columns, less those that no feature reads, with the given names put in."""
-    trained = scoring.columns
+    """The columns that the model reads under the training log's names, with the given names put in."""
     if scoring.models.spend is not None and given.get("amount") == "":
         raise InputError("the model was trained on amounts; name the log's amount column with --amount")
-    base = Columns(trained.customer_id, trained.date, trained.amount if scoring.models.spend is not None else None)
-    return replace(base, **{role: name for role, name in given.items() if name})
+    return replace(scoring.needed, **{role: name for role, name in given.items() if name})
+
+
+def _read(log: Path, columns: Columns, rules: ReadingRules, events: Path | None) -> TransactionLog:
+    if events is None:
+        return read_transactions(log, columns, rules)
+    connection = engine.connect()
+    table = EventsTable(str(events), kind="kind")
+    read = read_events(events, read_transactions(log, columns, rules, connection), table, rules)
+    engine.lock(connection)
+    return read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from churn_clv.config import Config, ConfigError, Name, parse_config, read_yaml
-from churn_clv.evaluation.judgement import RUN
+from churn_clv.config import Config, ConfigError, Name, override, parse_config, read_yaml
+from churn_clv.errors import InputError
+from churn_clv.evaluation.judgement import NAMES, RUN
+from churn_clv.evaluation.over_origins import over_origins
+from churn_clv.rolling import Rolling
 from churn_clv.train import Run
 
 SHOWN = (
@@ -22,8 +25,11 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Experiment:
+    """A question, the runs that answer it, and whether each is backtested over origins instead of trained."""
+
     question: str
     runs: dict[str, Config]
+    backtest: bool = False
 
 
 class _Asked(BaseModel):
@@ -32,12 +38,17 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     question: str
     base: str
+    every_run: dict[str, Any] = {}
     runs: dict[Name, dict[str, Any] | None] = Field(min_length=1)
+    backtest: bool = False
     answer: str = ""
 
 
-def load_experiment(path: Path) -> Experiment:
-    """Read an experiment: question, base (a config's path), runs (name -> nested patch of the base), answer.
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment: question, base (a config's path), runs (name -> nested patch of the base), answer;
+    every_run is a patch that all of them share.
+
+    backtest: true asks over rolling origins instead of one holdout. `overrides` are laid over every run.
 
     Raises
     ------
@@ -49,11 +60,12 @@ def load_experiment(path: Path) -> Experiment:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg'][0].lower()}{f['msg'][1:]}" for f in error.errors()]
         raise ConfigError(f"{path}: " + "; ".join(faults)) from None
-    base = read_yaml(Path(asked.base))
+    base = merged(read_yaml(Path(asked.base)), asked.every_run)
+    override(base, overrides, Config)
     model = parse_config(base, source=asked.base).registered_model
     return Experiment(asked.question.strip(), {
         name: _variant(base, changes or {}, name, model, f"{path}: runs.{name}", path.stem) for name, changes in asked.runs.items()
-    })  # fmt: skip
+    }, asked.backtest)  # fmt: skip
 
 
 def _variant(
@@ -93,3 +105,50 @@ def comparison(runs: Mapping[str, Run]) -> pd.DataFrame:
         figures = {label: f"{cell['value']:.4f} ± {cell['standard_error']:.4f}" for label, cell in cells.items()}
         rows[name] = figures | held
     return pd.DataFrame(rows)
+
+
+OVER_ORIGINS = {
+    "churn": ("log_loss", "auc", "calibration_error", "calibration_slope"),
+    "value": ("normalised_gini", "top_10_percent_capture", "bias", "rmse"),
+}
+
+
+def origins_table(summary: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return one row a method as text: means over origins, and the gain on the metric that decides."""
+    decisive, *_ = OVER_ORIGINS[task]
+    rows = {}
+    for method in summary.loc[decisive].index:
+        cells = {m.replace("_", " "): f"{summary.loc[(m, method), 'mean']:.4f}" for m in OVER_ORIGINS[task]}
+        row = summary.loc[(decisive, method)]
+        cells["gain (95 %)"] = f"{row['gain']:+.4f} ({row['gain_low']:+.4f} to {row['gain_high']:+.4f})"
+        cells["wins"] = f"{row['wins']:.0f} of {row['windows']:.0f}"
+        # A calibrated method has no figure at the first origins: its means are over fewer than the others'.
+        cells["origins"] = f"{row['origins']:.0f}"
+        rows[NAMES.get(method, method)] = cells
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def joined_figures(runs: Mapping[str, Rolling], task: str) -> pd.DataFrame:
+    """Return the figures of several backtests over the same origins side by side: methods become ``run: method``."""
+    tables = {}
+    for name, rolling in runs.items():
+        table = rolling.backtest.figures(task, only_apart=False)
+        tables[name] = table.rename(columns={m: f"{name}: {m}" for m in table.columns.unique("method")}, level="method")
+    return pd.concat(tables.values(), axis=1)
+
+
+def compared_over_origins(runs: Mapping[str, Rolling], task: str) -> pd.DataFrame:
+    """Compare the methods of several backtests, origin by origin, with the simplest method of the first.
+
+    Raises
+    ------
+    InputError
+        If the runs have different origins: then nothing is paired.
+    """
+    first, *others = runs.values()
+    for other in others:
+        if other.backtest.apart != first.backtest.apart:
+            raise InputError("the runs of the experiment have different origins; only equal ones can be compared")
+    name = next(iter(runs))
+    reference = f"{name}: {first.methods[task][0]}"
+    return over_origins(joined_figures(runs, task), reference, first.backtest.apart)

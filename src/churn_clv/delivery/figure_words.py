@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from churn_clv.evaluation import figure_data
-from churn_clv.evaluation.figures import TIMING_SAMPLE, churned, unit_of
+from churn_clv.evaluation.figures import TIMING_SAMPLE, churned, method_name, origin_summary, unit_of
 from churn_clv.evaluation.labels import day, feature, model, percent, rounded
 
 if TYPE_CHECKING:
@@ -135,13 +135,28 @@ def _frequency_recency(run: Run) -> FigureWords:
     )
 
 
+def _origins(run: Run) -> FigureWords:
+    told = []
+    for task, metric in (("churn", "log_loss"), ("value", "normalised_gini")):
+        gains = origin_summary(run, task).loc[metric, "gain"].iloc[1:].dropna()
+        told += [f"{task}, {method_name(str(m))} {gain:+.4f}" for m, gain in gains.items()]
+    return FigureWords(
+        "Gain of every method over the simplest at every earlier date: dots are dates, the bar is the mean with its 95 % "
+        "interval. Left of the dashed line a method was worse.",
+        f"Dots and intervals of the gain over the simplest method, means: {'; '.join(told)}.",
+    )
+
+
 def _importances(run: Run) -> FigureWords:
     top = run.models.churn.importances().head(3)
     named = ", ".join(f"{feature(str(n))} {percent(s)}" for n, s in top.items())
+    trees = run.models.churn.trees
+    use = (
+        "What the trees use to correct the purchase model's forecast, which is their starting point."
+        if trees is not None and trees.start == "offset" else "What the trees use to forecast the risk."
+    )  # fmt: skip
     return FigureWords(
-        "What the trees use to correct the purchase model's forecast, which is their starting point. A share "
-        "says how much "
-        "a feature helped, not in which direction, and nothing about causes.",
+        f"{use} A share says how much a feature helped, not in which direction, and nothing about causes.",
         f"Bars of the features' shares of the gain, the largest: {named}.",
     )
 
@@ -157,4 +172,5 @@ DESCRIPTIONS = {
     "frequency_fit": _frequency_fit,
     "frequency_recency": _frequency_recency,
     "importances": _importances,
+    "origins": _origins,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.errors import InputError
 from churn_clv.models import BetaGeoModel, GammaGammaModel, ModifiedBetaGeoModel, ParetoNBDModel
-from churn_clv.models.churn import ChurnModel
 from churn_clv.models.purchase_model import PurchaseModel
+from churn_clv.models.risk import RiskModel
+from churn_clv.models.value import ValueModel
 from churn_clv.score import FittedModels, ValueSettings
 from churn_clv.segments.grid import Grid
 
 DIGESTS = "SHA256SUMS"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,19 @@ class ScoringModel:
     columns: Columns
     rules: ReadingRules
     about: dict[str, Any]
+
+    @property
+    def needed(self) -> Columns:
+        """The columns that scoring reads, under the training log's names."""
+        unread = set(self.columns.mapped()) - set(roles_read(self.models, self.columns))
+        return replace(self.columns, **dict.fromkeys(unread))  # type: ignore[arg-type]  # ids are always read
+
+
+def roles_read(models: FittedModels, columns: Columns) -> list[str]:
+    """Return which roles of a log the models read: rich features read more of it than the others."""
+    money = ["amount", "margin"] if models.spend is not None else []
+    rich = ["order_id", "product_id", "quantity", "channel"] if models.settings.feature_set == "rich" else []
+    return [role for role in ("customer_id", "date", *money, *rich) if getattr(columns, role) is not None]
 
 
 def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, about: dict[str, Any]) -> dict[str, str]:
@@ -48,7 +62,7 @@ def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, abo
     files = {"model.json": json.dumps(content, indent=1), "purchases.json": models.purchases.to_json()}
     if models.spend is not None:
         files["spend.json"] = models.spend.to_json()
-    return files | models.churn.to_files()
+    return files | models.churn.to_files() | models.value.to_files()
 
 
 def write_model(folder: Path, files: dict[str, str]) -> str:
@@ -71,16 +85,19 @@ def read_model(folder: Path) -> ScoringModel:
     InputError
         Naming the first file that is missing, changed or not listed.
     """
-    files = _verified(folder)
+    files = verified(folder)
+    if "model.json" not in files:
+        raise InputError(f"{folder}: holds no model of a log; a model of contracts scores tables, not logs")
     content = json.loads(files["model.json"])
     if content["format"] != _FORMAT:
         raise InputError(f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}")
     models = FittedModels(
         _purchase_model(files["purchases.json"]),
         GammaGammaModel.from_json(files["spend.json"]) if "spend.json" in files else None,
-        ChurnModel.from_files(files),
+        RiskModel.from_files(files),
+        ValueModel.from_files(files),
         Grid.from_dict(content["grid"]),
-        ValueSettings(**content["settings"]),
+        ValueSettings(**content["settings"] | {"event_kinds": tuple(content["settings"]["event_kinds"])}),
     )
     return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])
 
@@ -102,10 +119,12 @@ _MANNER = (
     "duplicates",
     "missing_customer_id",
     "purchase_rule",
+    "margin_rate",
 )
 
 
-def _verified(folder: Path) -> dict[str, str]:
+def verified(folder: Path) -> dict[str, str]:
+    """Return the texts of a hand-over, name -> content, after every digest was checked; see `read_model`."""
     listing = folder / DIGESTS
     if not listing.is_file():
         raise InputError(f"{folder}: no {DIGESTS}, so this is not a complete hand-over folder")
@@ -134,7 +153,7 @@ def hand_over(run: Path, root: Path) -> tuple[Path, str]:
         If the run is incomplete, its model was changed, or the folder exists already.
     """
     source = run / "model"
-    files = _verified(source)
+    files = verified(source)
     folder = root / f"{run.parent.name}-{run.name}"
     with whole_folder(folder) as partial:
         digest = write_model(partial, files)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from churn_clv.config import Config
+from churn_clv.delivery import report_methods
 from churn_clv.delivery import report_sentences as sentences
 from churn_clv.delivery import report_tables as tables
 from churn_clv.delivery.figure_words import words_of
-from churn_clv.delivery.report_words import CAUTION, GLOSSARY, PLACEMENTS, TASKS
+from churn_clv.delivery.report_reasons import reasons_table, without_reasons
+from churn_clv.delivery.report_words import CAUTION, PLACEMENTS, TASKS, glossary
 from churn_clv.evaluation.figure_style import style
 from churn_clv.evaluation.figures import not_drawn, unit_of
 from churn_clv.evaluation.labels import Unit, day, model
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "answer": ["grid_production", "grid_judged"],
+    "origins": ["origins"],
     "quality": ["reliability", "gain", "holdout_by_frequency", "tracking"],
     "data": ["purchase_timing"],
     "details": ["frequency_fit", "frequency_recency", "importances"],
@@ -70,25 +73,35 @@ def render_report(run: Run, figures: Mapping[str, Figure], *, generated_at: date
     generated_at, run_name
         Shown on the page.
     """
+    unit = unit_of(run)
+    page = _contents(run, unit) | {
+        "run_name": run_name,
+        "generated_at": moment(generated_at),
+        "pictures": _pictures(run, figures),
+    }
+    return rendered("report.html.j2", page)
+
+
+def rendered(template: str, page: Mapping[str, Any]) -> str:
+    """Render a template of this room, which may draw with the parts and the style of the report."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     room = files("churn_clv.delivery")
-    sources = {name: room.joinpath(name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css")}
+    names = (template, "parts.html.j2", "report.css")
     environment = Environment(
-        loader=DictLoader(sources),
+        loader=DictLoader({name: room.joinpath(name).read_text(encoding="utf-8") for name in names}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_unbroken,
     )
-    unit = unit_of(run)
-    page = _contents(run, unit) | {
-        "run_name": run_name,
-        "generated_at": f"{day(generated_at)}, {generated_at:%H:%M %Z}".strip(),
-        "pictures": _pictures(run, figures),
-    }
-    return environment.get_template("report.html.j2").render(page)
+    return environment.get_template(template).render(page)
+
+
+def moment(when: datetime) -> str:
+    """Return a day and time as a person writes them."""
+    return f"{day(when)}, {when:%H:%M %Z}".strip()
 
 
 def write_figures(figures: Mapping[str, Figure], folder: Path, dpi: int = 130) -> list[Path]:
@@ -115,22 +128,35 @@ def _contents(run: Run, unit: Unit) -> dict[str, Any]:
         "production_table": tables.production_table(run, unit),
         "production_note": sentences.small_cells(run.production_grid),
         "judged_table": tables.judged_table(run, unit),
+        "reasons": reasons_table(run),
+        "without_reasons": without_reasons(run),
         "judged_note": " ".join([sentences.order_of_cells(run, unit), sentences.small_cells(run.judged_grid)]).strip(),
         "verdicts": verdicts,
         "losses": sentences.against_rivals(run),
         "doubts": sentences.doubts(run),
         "judged_customers": judgement.customers,
         "churn_rate": judgement.churn_rate,
-        "comparisons": [tables.comparison_table(t, TASKS[t], table, unit) for t, table in judgement.tables().items()],
-        "notes": [note for note in run.notes if note not in verdicts],
+        "comparisons": _comparisons(run, unit),
+        "deciles": tables.decile_table(run, unit),
+        "methods": report_methods.methods(run, unit),
+        "origins": {
+            "words": report_methods.origins_words(run), "tables": report_methods.origins_tables(run, unit),
+            "duels": report_methods.duels(run),
+        },
+        "notes": [note for note in run.notes if note not in {*verdicts, *run.choice.sentences}],
         "details": _details(run),
         "log": run.log,
         "windows": run.windows,
         "day": day,
         "cleaning": tables.cleaning_table(run),
         "timeline": tables.timeline(run.windows, run.models.settings.horizon_days),
-        "glossary": GLOSSARY,
-    }
+        "glossary": glossary(unit, run.models.churn.method),
+    }  # fmt: skip
+
+
+def _comparisons(run: Run, unit: Unit) -> list[tables.Table]:
+    costs = run.config.evaluation.retention_costs()
+    return [tables.comparison_table(t, TASKS[t], table, unit, costs) for t, table in run.judgement.tables().items()]
 
 
 def _unbroken(value: Any) -> Any:
@@ -144,34 +170,24 @@ def _details(run: Run) -> dict[str, Any]:
     return {
         "parameters": tables.parameter_tables(run),
         "features": tables.feature_table(run),
-        "churn": [_churn_words("Judged", run.judged_models.churn), _churn_words("Production", run.models.churn)],
+        "fitted": report_methods.fitted(run),
         "missing": list(not_drawn(run).values()),
         "config": escape(_shown_config(run.config)),
-        "versions": _versions(),
+        "versions": versions(),
         "seconds": [(stage, f"{seconds:.1f} s") for stage, seconds in run.seconds.items()],
         "purchase_model": model(run.models.purchases),
         "cuts": run.models.grid,
     }
 
 
-def _churn_words(name: str, churn: Any) -> str:
-    losses = churn.cross_validation_
-    trees = f"{churn.rounds_} trees" if churn.rounds_ else "no trees, so its risk is the purchase model's own"
-    chosen = f", {losses['chosen']:.4f} with the number of trees chosen" if "chosen" in losses else ""
-    note = f" Note: {churn.note_}." if churn.note_ else ""
-    return (
-        f"{name}: {trees}. Log loss on past labels: {losses['offset']:.4f} for the purchase model's forecast "
-        f"alone{chosen} "
-        f"(cross-validated over customers).{note}"
-    )
-
-
 def _unit_note(unit: Unit) -> str:
     if not unit.has_amount:
         return "The log has no amounts: value is counted in purchases everywhere, one purchase day being worth 1."
-    if not unit.currency:
-        return "No currency was named: money is in the unit of the log's amounts."
-    return ""
+    meant = {
+        "revenue": "Amounts are revenue, not profit: spend is what customers pay, before all costs.",
+        "margin": "Amounts are margin: what remains of the revenue by the log's margins or the margin rate.",
+    }[unit.value_is]
+    return meant if unit.currency else f"{meant} No currency was named: money is in the unit of the log's amounts."
 
 
 def _shown_config(config: Config) -> str:
@@ -185,7 +201,8 @@ def _shown_config(config: Config) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _versions() -> list[tuple[str, str]]:
+def versions() -> list[tuple[str, str]]:
+    """Return Python and the libraries that a run's figures depend on, with their versions."""
     found = [("Python", platform.python_version())]
     for library in LIBRARIES:
         try:
@@ -200,19 +217,19 @@ def _pictures(run: Run, figures: Mapping[str, Figure]) -> dict[str, list[Picture
     known = [name for names in SECTIONS.values() for name in names]
     sections = SECTIONS | {"details": [*SECTIONS["details"], *(name for name in figures if name not in known)]}
     return {
-        section: [_picture(figures[name], *words_of(name, run)) for name in names if name in figures]
+        section: [picture(figures[name], *words_of(name, run)) for name in names if name in figures]
         for section, names in sections.items()
     }
 
 
-def _picture(figure: Figure, caption: str, alternative: str) -> Picture:
-    """Embed a figure as PNG in 128 colours: a page much over 500 kB stays blank in MLflow's artifact view."""
+def picture(figure: Figure, caption: str, alternative: str) -> Picture:
+    """Embed a figure as PNG in 64 colours: a page much over 500 kB stays blank in MLflow's artifact view."""
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()
     with style():
-        figure.savefig(drawn, format="png", dpi=130, metadata={"Software": None})
-    colours = Image.open(drawn).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
+    colours = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     colours.save(small, "png", optimize=True)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     source = f"data:image/png;base64,{base64.b64encode(small.getvalue()).decode('ascii')}"

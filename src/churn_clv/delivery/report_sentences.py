@@ -11,9 +11,12 @@ from churn_clv.delivery.report_tables import shown, verdict
 from churn_clv.delivery.report_words import FEW_CUSTOMERS, METRICS, TARGETS, TASKS, MetricWords
 from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
 from churn_clv.evaluation.labels import Unit, day, percent, rounded
+from churn_clv.evaluation.profit import contacted_share
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
+
+MOST_CONTACTED = 0.95
 
 
 def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
@@ -90,25 +93,61 @@ def small_cells(table: pd.DataFrame) -> str:
 
 
 def against_rivals(run: Run) -> list[str]:
-    """Name every metric on which a rival is better than the run, beyond the error of the difference or nearer "
-    "its target."""
+    """Name every metric on which rivals are better than the run, beyond the error of the difference or nearer its target."""
     lines = []
     for task, table in run.judgement.tables().items():
-        for (metric, rival), row in table.iterrows():
-            if rival != RUN and "rival" in verdict(metric, row):
-                lines.append(_loss(task, metric, str(rival), row))
+        for metric in map(str, table.index.unique("metric")):
+            rows = table.loc[metric].drop(RUN)
+            better = rows[["rival" in verdict(metric, row) for _, row in rows.iterrows()]]
+            if len(better):
+                lines.append(_losses(task, metric, better))
     return lines
 
 
 def doubts(run: Run) -> list[str]:
-    """Say whether the churn probabilities are off by more than chance."""
+    """Say whether the churn probabilities are off by more than they may be, whether the churn rate moved, and what the
+    campaign's profit does not tell."""
     judgement = run.judgement
-    error = float(judgement.churn.loc[("calibration_error", RUN), "value"])
-    real = error > judgement.calibration_noise
-    conclusion = "so part of it is real" if real else "so chance alone explains it"
+    error, noise = float(judgement.churn.loc[("calibration_error", RUN), "value"]), judgement.calibration_noise
+    allowed = judgement.calibration_error_allowed
+    inside = "within" if error <= allowed else "above"
+    conclusion = "so part of it is real" if error > noise else "so chance alone explains it"
+    lines = [
+        f"The calibration error of the churn probabilities is {error:.3f}, {inside} the {allowed:.3f} allowed. Perfect "
+        f"probabilities would stay under {noise:.3f} in 95 of 100 samples of {judgement.customers:,} customers, {conclusion}."
+    ]
+    return [*lines, *_drifted(run), *_unseparated(run)]
+
+
+def _drifted(run: Run) -> list[str]:
+    """The drift, and how much of it the forecasts knew: customers grow older, which no learned rate but each history tells."""
+    drift = run.judgement.drift
+    if drift is None or not drift.drifted:
+        return []
+    expected = float(run.judged["churn_probability"].mean())
+    missed = 100 * (drift.holdout_rate - expected)
+    noise = 196 * float(np.sqrt(expected * (1 - expected) / drift.holdout_customers))
+    told = (
+        "the move was foreseen" if abs(missed) <= noise
+        else f"the {abs(missed):.1f} points they were too {'low' if missed > 0 else 'high'} are part of the calibration error, "
+        "and the order of the customers is the safer reading"
+    )  # fmt: skip
     return [
-        f"The calibration error of the churn probabilities is {error:.3f}; perfect probabilities would stay under "
-        f"{judgement.calibration_noise:.3f} in 95 of 100 samples of {judgement.customers:,} customers, {conclusion}."
+        f"The churn rate moved: {100 * drift.learned_rate:.1f} % of the customers bought nothing in the past labels that the "
+        f"models learned from, {100 * drift.holdout_rate:.1f} % in the holdout, further apart than chance explains. From the "
+        f"customers' histories the forecasts expected {100 * expected:.1f} %: {told}."
+    ]
+
+
+def _unseparated(run: Run) -> list[str]:
+    costs = run.config.evaluation.retention_costs()
+    churned, risk = (run.judged["purchases"] == 0).to_numpy(float), run.judged["churn_probability"].to_numpy(float)
+    contacted = contacted_share(costs)(churned, risk)(np.ones(len(risk)))
+    if not contacted > MOST_CONTACTED:
+        return []
+    return [
+        f"The expected maximum profit hardly separates models here: at its costs the best campaign contacts "
+        f"{percent(contacted)} of the customers, whoever ranks them. Give the costs of the business (evaluation.costs)."
     ]
 
 
@@ -127,20 +166,29 @@ def _trust(run: Run, unit: Unit) -> str:
     )
 
 
-def _loss(task: str, metric: str, rival: str, row: pd.Series) -> str:
+def _losses(task: str, metric: str, better: pd.DataFrame) -> str:
     words = METRICS.get((task, metric), MetricWords(metric, ""))
-    own, other = row["value"] + row["difference"], row["value"]
-    name = NAMES.get(rival, rival)
+    beginning = f"{TASKS[task]}, {_low(words.name)}: "
+    own = shown(metric, float((better["value"] + better["difference"]).iloc[0]))
+    names = _listed([NAMES.get(str(rival), str(rival)) for rival in better.index])
+    are = "is" if len(better) == 1 else "are"
     if metric in TARGETS:
-        values = f"{shown(metric, other)} against {shown(metric, own)} for this run"
-        return f"{TASKS[task]}, {_low(words.name)}: {name} is nearer the target ({values})."
+        values = _listed([shown(metric, value) for value in better["value"]])
+        return (
+            f"{beginning}{names} {are} nearer the target of {TARGETS[metric]:g} ({values} against {own} for this run)."
+        )
+    direction = "lower" if DIRECTION[metric] < 0 else "higher"
+    values = _listed([_against(metric, row) for _, row in better.iterrows()])
+    return f"{beginning}{names} {are} better, with {values}, against {own} for this run ({direction} is better)."
+
+
+def _against(metric: str, row: pd.Series) -> str:
     difference, low, high = (shown(metric, row[c], "+") for c in ("difference", "difference_low", "difference_high"))
-    better = "lower" if DIRECTION[metric] < 0 else "higher"
-    return (
-        f"{TASKS[task]}, {_low(words.name)}: {name} is better, with {shown(metric, other)} against "
-        f"{shown(metric, own)} ({better} is "
-        f"better; difference {difference}, 95 % interval {low} to {high})."
-    )
+    return f"{shown(metric, row['value'])} (difference {difference}, 95 % interval {low} to {high})"
+
+
+def _listed(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def _low(text: str) -> str:

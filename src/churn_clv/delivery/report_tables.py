@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.data.windows import Windows
-from churn_clv.delivery.report_words import METRICS, SHARES, TARGETS, MetricWords
+from churn_clv.delivery.report_words import METRICS, MORE, SHARES, TARGETS, MetricWords
+from churn_clv.evaluation import figure_data
 from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
 from churn_clv.evaluation.labels import Unit, day, estimate, feature, model, percent
+from churn_clv.evaluation.profit import RetentionCosts
 
 if TYPE_CHECKING:
     from churn_clv.models.fitted import FittedModel
@@ -71,7 +73,7 @@ def production_table(run: Run, unit: Unit) -> Table:
             _amount(cell["expected_spend"], unit), _amount(cell["value_at_risk"], unit),
             _share(cell["churn_probability"]), _share(realised[key]), Cell(cell["action"]),
         ]
-        for key, cell in _in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers)
+        for key, cell in in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers)
     ]  # fmt: skip
     caption = f"Production grid: customers as of {day(run.windows.score_as_of)}, forecasts for the {days} days after it"
     return Table(caption, head, [("", rows)])
@@ -92,7 +94,7 @@ def judged_table(run: Run, unit: Unit) -> Table:
             _amount(cell["expected_spend"] / cell["customers"] if cell["customers"] else np.nan, unit),
             _amount(cell["realised_spend"], unit), _range(cell["realised_spend_low"], cell["realised_spend_high"]),
         ]
-        for _, cell in _in_order(run.judged_grid, grid.value_tiers, grid.risk_tiers)
+        for _, cell in in_order(run.judged_grid, grid.value_tiers, grid.risk_tiers)
     ]  # fmt: skip
     caption = (
         f"Judged grid: customers placed on {day(windows.calibration_end)}, and what they did in the "
@@ -102,16 +104,48 @@ def judged_table(run: Run, unit: Unit) -> Table:
     return Table(caption, head, [("", rows)])
 
 
-def comparison_table(task: str, title: str, table: pd.DataFrame, unit: Unit) -> Table:
+def comparison_table(task: str, title: str, table: pd.DataFrame, unit: Unit, costs: RetentionCosts) -> Table:
     """Return every metric of a task for the run and its rivals, with paired differences and a verdict in words."""
     groups = []
     for metric in dict.fromkeys(table.index.get_level_values("metric")):
         words = METRICS.get((task, metric), MetricWords(metric, ""))
         named = f"{words.name}{_metric_unit(task, metric, unit)}"
         rows = [_comparison(metric, str(name), row) for name, row in table.loc[metric].iterrows()]
-        groups.append((f"{named}: {words.reading}" if words.reading else named, rows))
+        reading = words.reading if metric != "expected_maximum_profit" else f"{MORE}; {in_words(costs, unit)}"
+        groups.append((f"{named}: {reading}" if reading else named, rows))
     head = ["Model", "Value", "Standard error", "This run minus it", "95 % interval", "In words"]
     return Table(f"{title}: this run and its rivals on the holdout", head, groups, NEARER if _has_target(table) else "")
+
+
+def in_words(costs: RetentionCosts, unit: Unit) -> str:
+    """Return the costs that an expected maximum profit stands on."""
+    money = f" {unit.currency}" if unit.currency else ""
+    saved = costs.save_rate_alpha / (costs.save_rate_alpha + costs.save_rate_beta)
+    return (
+        f"if a customer who is kept brings {costs.customer_value:,g}{money}, the offer costs {costs.incentive:,g}{money}, a "
+        f"contact {costs.contact_cost:,g}{money}, and {percent(saved)} of the leavers who are contacted stay, give or take"
+    )
+
+
+def decile_table(run: Run, unit: Unit) -> Table:
+    """Return, for each tenth of the judged customers, what was expected of them and what they did."""
+    churned = (run.judged["purchases"] == 0).astype(float)
+    tenths = figure_data.deciles(run.judged["spend"], run.judged["expected_spend"], churned)
+    head = [
+        "Tenth", "Customers", f"Expected {unit.noun} a customer", f"Actual {unit.noun} a customer", "95 % interval",
+        "Actual / expected", "Times the mean", "Realised churn",
+    ]  # fmt: skip
+    rows = [
+        [
+            Cell(str(tenth)), _count(row["customers"]), _amount(row["expected"], unit), _amount(row["actual"], unit),
+            _range(row["low"], row["high"]), _ratio(row["actual_over_expected"]), _ratio(row["lift"]),
+            _share(row["realised_churn"]),
+        ]
+        for tenth, row in tenths.iterrows()
+    ]  # fmt: skip
+    note = "Customers of whom the same was expected share what they did, so that no order of rows shows."
+    caption = f"Judged customers by tenth of expected {unit.noun}, the highest first, and what they did in the holdout"
+    return Table(caption, head, [("", rows)], note)
 
 
 def _has_target(table: pd.DataFrame) -> bool:
@@ -173,8 +207,8 @@ def feature_table(run: Run) -> Table:
     return Table("Features of the churn model (production)", head, [("", rows)], note)
 
 
-def _in_order(table: pd.DataFrame, values: list[str], risks: list[str]) -> list[tuple[tuple[str, str], pd.Series]]:
-    """The cells from the highest value tier down, and within it from the lowest risk up; each says its own tiers."""
+def in_order(table: pd.DataFrame, values: list[str], risks: list[str]) -> list[tuple[tuple[str, str], pd.Series]]:
+    """Return the cells from the highest value tier down, and within it from the lowest risk up; each says its own tiers."""
     order = [(risk, value) for value in reversed(values) for risk in risks]
     return [((r, v), table.loc[(r, v)]) for r, v in order]
 
@@ -207,7 +241,10 @@ def verdict(metric: str, row: pd.Series) -> str:
     if not np.isfinite(row["difference"]):
         return "no figure"
     if metric in TARGETS:
-        own, other = (abs(v - TARGETS[metric]) for v in (row["value"] + row["difference"], row["value"]))
+        values = row["value"] + row["difference"], row["value"]
+        own, other = (abs(v - TARGETS[metric]) for v in values)
+        if len({shown(metric, v) for v in values}) == 1:
+            return "equally near"
         return "this run is nearer" if own < other else "the rival is nearer"
     if row["difference_low"] <= 0 <= row["difference_high"]:
         return "cannot be told apart"
@@ -218,14 +255,17 @@ def shown(metric: str, value: float, sign: str = "") -> str:
     """Return a metric's value to the digits that it deserves, with a sign where a difference needs one."""
     if not np.isfinite(value):
         return "–"  # noqa: RUF001 (typography)
+    value = 0.0 if abs(value) < 1e-9 else value  # what is left of equal forecasts by rounding
     if metric in SHARES:
         decimals = 1 if abs(value) >= 0.0005 or value == 0 else 2
-        return f"{100 * value:{sign}.{decimals}f} %"
+        return f"{100 * value:{sign}z.{decimals}f} %"
     decimals = 2 if abs(value) >= 10 else 3 if abs(value) >= 0.0005 or value == 0 else 4
-    return f"{value:{sign},.{decimals}f}"
+    return f"{value:{sign}z,.{decimals}f}"
 
 
 def _metric_unit(task: str, metric: str, unit: Unit) -> str:
+    if metric == "expected_maximum_profit":
+        return f" ({unit.currency})" if unit.currency else ""
     names = {"value": unit.axis, "purchases": "purchases"}
     return f" ({names[task]})" if task in names and metric in {"rmse", "mae"} else ""
 
@@ -237,6 +277,10 @@ def _parameters(fitted: FittedModel) -> list[list[Cell]]:
 
 def _digits(value: float, digits: int) -> Cell:
     return Cell(f"{value:#.{digits}g}".rstrip("."), float(value)) if np.isfinite(value) else Cell("–", right=True)  # noqa: RUF001
+
+
+def _ratio(value: float) -> Cell:
+    return Cell(f"{value:.2f}", float(value)) if np.isfinite(value) else Cell("–", right=True)  # noqa: RUF001
 
 
 def _bounds(row: pd.Series) -> Cell:

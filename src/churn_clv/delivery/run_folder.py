@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,25 @@ def write_run(run: Run, root: Path, started: datetime) -> Path:
     InputError
         If the place cannot be written. An interrupted writing leaves no folder under the final name.
     """
-    for folder in _names(root / run.config.name, started):
+    return stamped_folder(root / run.config.name, started, lambda folder, name: _fill(folder, run, name, started))
+
+
+def stamped_folder(parent: Path, started: datetime, fill: Callable[[Path, str], None]) -> Path:
+    """Fill ``parent/<time>/`` and return it; `fill` gets the folder to write into and the run's name.
+
+    Raises
+    ------
+    InputError
+        If the place cannot be written. An interrupted filling leaves no folder under the final name.
+    """
+    for folder in _names(parent, started):
         try:
             with whole_folder(folder) as partial:
-                _fill(partial, run, f"{run.config.name} {folder.name}", started)
+                fill(partial, f"{parent.name} {folder.name}")
             return folder
         except NameTaken:
             continue
-    raise InputError(f"{root / run.config.name}: holds a hundred runs of this second already")
+    raise InputError(f"{parent}: holds a hundred runs of this second already")
 
 
 def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:

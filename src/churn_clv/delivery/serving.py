@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pandas as pd
 
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.transactions import read_transactions
-from churn_clv.delivery.handover import ScoringModel, read_model
+from churn_clv.delivery.handover import ScoringModel, read_model, roles_read
 from churn_clv.score import score
 
 
 class ChurnClv(mlflow.pyfunc.PythonModel):
-    """Score the customers of a log with columns customer_id (text), date (ISO text) and amount (number)."""
+    """Score the customers of a log: customer_id (text), date (ISO text), amount (number), and what the signature names."""
 
     _scoring: ScoringModel
 
@@ -28,9 +29,11 @@ class ChurnClv(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return the score table; `as_of` in params is an ISO date, by default the last day of the input."""
-        rules = ReadingRules(purchase_rule=self._scoring.rules.purchase_rule)
-        amount = "amount" if self._scoring.models.spend is not None else None
-        log = read_transactions(model_input, Columns(amount=amount), rules)
+        trained = self._scoring.rules
+        rules = ReadingRules(purchase_rule=trained.purchase_rule, margin_rate=trained.margin_rate)
+        roles = roles_read(self._scoring.models, self._scoring.columns)
+        columns = replace(Columns(amount=None), **{role: role for role in roles})
+        log = read_transactions(model_input, columns, rules)
         chosen = (params or {}).get("as_of") or ""
         scores = score(self._scoring.models, log, date.fromisoformat(chosen) if chosen else log.last_day)
         return scores.assign(as_of=scores["as_of"].astype("str")).reset_index()

@@ -14,9 +14,16 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from churn_clv.backtest import Backtest
+from churn_clv.contractual import ContractualRun
+from churn_clv.data.open_log import known_columns
+from churn_clv.delivery.contract_folder import contract_metrics
+from churn_clv.delivery.handover import roles_read
 from churn_clv.delivery.run_folder import metrics_of, parameters_of, started_at
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
 from churn_clv.errors import InputError
+from churn_clv.evaluation.judgement import NAMES
+from churn_clv.rolling import TASKS, Rolling
 from churn_clv.train import Run
 
 PORT = 5000
@@ -34,11 +41,12 @@ _SERVING = (
     "scikit-learn",
     "scipy",
 )
+_NUMBERS = {"amount", "margin", "quantity"}
 _HEADLINES = (
     ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
-    ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of spend", "value/normalised_gini", ".3f"),
-    ("holdout spend in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
-    ("error of the predicted total spend", "value/bias", "+.1%"),
+    ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of value", "value/normalised_gini", ".3f"),
+    ("holdout value in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
+    ("error of the predicted total value", "value/bias", "+.1%"),
 )  # fmt: skip
 
 
@@ -53,7 +61,12 @@ class Logged:
 
     @property
     def page(self) -> str:
-        return f"http://127.0.0.1:{PORT}/#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+        return page_of(self.experiment_id, self.run_id)
+
+
+def page_of(experiment_id: str, run_id: str) -> str:
+    """Return the address of a run's page, once the MLflow UI runs on this machine."""
+    return f"http://127.0.0.1:{PORT}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
 
 def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> Logged:
@@ -71,28 +84,129 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
     """
     import mlflow
 
+    tags = _tags(run, folder) | (question or {})
+    with _run_in_store(run.config.name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
+        mlflow.log_input(_dataset(run.config.data.source, run.fingerprint), context="training")
+        _log_config(run.config.shareable())
+        _log_files(folder)
+        mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
+        model = _log_model(run, folder)
+        mlflow.log_metrics(_numbers(run), model_id=model.model_id)
+        if run.choice.backtest is not None:
+            _log_origins(run.choice.backtest)
+        if run.choice.trials is not None:
+            _log_trials(run.choice.trials)
+        version_number = _register(run.config.registered_model, model, run_id, question is None)
+        return Logged(run_id, experiment, run.config.registered_model, version_number)
+
+
+def log_contract_run(run: ContractualRun, folder: Path) -> str:
+    """Write a finished run on contracts to MLflow, its model as text files, and return the address of its page.
+
+    Raises
+    ------
+    InputError
+        If the store does not answer; the run's folder is complete already.
+    """
+    import mlflow
+
+    tags = _contract_tags(run, folder)
+    with _run_in_store(run.config.name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
+        mlflow.log_input(_dataset("contracts", run.fingerprint), context="training")
+        _log_config(run.config.model_dump(mode="json"))
+        _log_files(folder)
+        mlflow.log_artifacts(str(folder / "model"), "model")
+        mlflow.log_metrics(contract_metrics(run) | _seconds(run.seconds))
+        return page_of(experiment, run_id)
+
+
+def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None = None) -> str:
+    """Write a backtest to MLflow, each origin as a child run, and return the address of its page.
+
+    Raises
+    ------
+    InputError
+        If the store does not answer; the backtest's folder is complete already.
+    """
+    import mlflow
+
+    crowns = {f"champion_{c.task}": c.champion if c.crowned else "too few windows" for c in rolling.crowns()}
+    words = "\n".join(f"- {line}" for c in rolling.crowns() for line in c.sentences(NAMES))
+    tags = {"mlflow.note.content": words, "kind": "backtest"} | crowns | _git() | (question or {})
+    name = f"{rolling.config.name} backtest"
+    with _run_in_store(name, rolling.config.tracking.experiment, folder, tags) as (experiment, run_id):
+        _log_config(rolling.config.shareable())
+        mlflow.log_artifacts(str(folder))
+        means = {f"{task}/{metric}/{method}": row["mean"] for task in TASKS
+                 for (metric, method), row in rolling.summary(task).iterrows()}  # fmt: skip
+        mlflow.log_metrics({key: value for key, value in means.items() if value == value})
+        _log_origins(rolling.backtest)
+        return page_of(experiment, run_id)
+
+
+def _log_origins(backtest: Backtest) -> None:
+    """Each origin as a child of the active run."""
+    import mlflow
+
+    for origin in backtest.origins:
+        tags = {"kind": "origin", "independent": str(origin.as_of in backtest.apart).lower()}
+        with _child(f"origin {origin.as_of}", tags):
+            figures = {"churn": backtest.churn.loc[origin.as_of], "value": backtest.value.loc[origin.as_of]}
+            mlflow.log_params({"as_of": str(origin.as_of), "horizon_days": origin.windows.horizon_days})
+            mlflow.log_metrics({f"{task}/{metric}/{method}": float(value) for task, row in figures.items()
+                                for (metric, method), value in row.items() if value == value})  # fmt: skip
+
+
+def _log_trials(trials: pd.DataFrame) -> None:
+    """Each trial of the search as a child of the active run."""
+    import mlflow
+
+    for number, trial in trials.iterrows():
+        with _child(f"trial {number}", {"kind": "trial"}):
+            mlflow.log_params({name: trial[name] for name in trials.columns if name != "log_loss"})
+            mlflow.log_metric("search/log_loss", float(trial["log_loss"]))
+
+
+def _child(name: str, tags: dict[str, str]) -> Any:
+    """Open a run below the active one; MLflow would put it into the default experiment."""
+    import mlflow
+
+    parent = mlflow.active_run().info
+    return mlflow.start_run(experiment_id=parent.experiment_id, run_name=name, nested=True, tags=tags)
+
+
+@contextmanager
+def _run_in_store(name: str, experiment: str, folder: Path, tags: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Open a run of an experiment and give both ids; a store that does not take it is one line."""
+    import mlflow
+
     quiet()
     try:
         with prepared_store():
-            experiment = _experiment(run.config.tracking.experiment)
-        name = f"{run.config.name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
-        tags = _tags(run, folder) | (question or {})
-        with _killed_is_said(), mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags) as active:
-            mlflow.log_input(_dataset(run), context="training")
-            mlflow.log_params(_flat(run.config.shareable()))
-            mlflow.log_text(yaml.safe_dump(run.config.shareable(), sort_keys=False), "config.yaml")
-            mlflow.log_artifacts(str(folder / "figures"), "figures")
-            for file in ("report.html", "metrics.json", "grid.csv"):
-                mlflow.log_artifact(str(folder / file))
-            mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
-            model = _log_model(run, folder)
-            mlflow.log_metrics(_numbers(run), model_id=model.model_id)
-            version_number = _register(run.config.registered_model, model, active.info.run_id, question is None)
-            return Logged(active.info.run_id, experiment, run.config.registered_model, version_number)
+            experiment_id = _experiment(experiment)
+        titled = f"{name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
+        with _killed_is_said(), mlflow.start_run(experiment_id=experiment_id, run_name=titled, tags=tags) as active:
+            yield experiment_id, active.info.run_id
     except mlflow.exceptions.MlflowException as error:
         store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
         refused = without_credentials(f"MLflow at {store} did not take the run: {str(error)[:200]}")
         raise InputError(f"{refused}; the run itself is complete in {folder}") from None
+
+
+def _log_config(content: dict[str, Any]) -> None:
+    import mlflow
+
+    mlflow.log_params(_flat(content))
+    mlflow.log_text(yaml.safe_dump(content, sort_keys=False), "config.yaml")
+
+
+def _log_files(folder: Path) -> None:
+    """What a run folder holds without customers."""
+    import mlflow
+
+    mlflow.log_artifacts(str(folder / "figures"), "figures")
+    for file in ("report.html", "metrics.json", "grid.csv"):
+        mlflow.log_artifact(str(folder / file))
 
 
 @contextmanager
@@ -113,8 +227,9 @@ def _log_model(run: Run, folder: Path) -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     package = Path(__file__).parents[1]
-    amount = [ColSpec(DataType.double, "amount")] if run.models.spend is not None else []
-    inputs = Schema([ColSpec(DataType.string, "customer_id"), ColSpec(DataType.string, "date"), *amount])
+    data = run.config.data
+    roles = roles_read(run.models, known_columns(data.source, data.column_names()))
+    inputs = Schema([ColSpec(DataType.double if role in _NUMBERS else DataType.string, role) for role in roles])
     params = ParamSchema([ParamSpec("as_of", DataType.string, "")])
     return mlflow.pyfunc.log_model(
         name="model",
@@ -122,7 +237,7 @@ def _log_model(run: Run, folder: Path) -> Any:
         artifacts={"fitted": str(folder / "model")},
         code_paths=[str(package)],
         signature=ModelSignature(inputs=inputs, outputs=_output_schema(run.scores), params=params),
-        input_example=_synthetic_log(bool(amount)),
+        input_example=_synthetic_log()[roles],
         pip_requirements=[f"{name}=={version(name)}" for name in _SERVING],
     )
 
@@ -143,12 +258,12 @@ def _register(name: str, model: Any, run_id: str, challenger: bool) -> str:
     return str(added.version)
 
 
-def _dataset(run: Run) -> Any:
-    """The log by name and fingerprint only: no profile, no rows, no path."""
+def _dataset(name: str, fingerprint: str) -> Any:
+    """The data by name and fingerprint only: no profile, no rows, no path."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    return MetaDataset(CodeDatasetSource(tags={}), name=run.config.data.source, digest=run.fingerprint)
+    return MetaDataset(CodeDatasetSource(tags={}), name=name, digest=fingerprint)
 
 
 def _output_schema(scores: pd.DataFrame) -> Any:
@@ -162,14 +277,18 @@ def _output_schema(scores: pd.DataFrame) -> Any:
     return Schema([ColSpec(DataType.string, "customer_id"), *(ColSpec(kind(name), name) for name in scores.columns)])
 
 
-def _synthetic_log(with_amount: bool) -> pd.DataFrame:
+def _synthetic_log() -> pd.DataFrame:
     """Three made-up customers: no line of a real log leaves the run."""
-    log = pd.DataFrame({
+    return pd.DataFrame({
         "customer_id": ["example-1", "example-1", "example-1", "example-2", "example-3", "example-3"],
         "date": ["2024-01-03", "2024-02-10", "2024-05-01", "2024-03-15", "2024-01-20", "2024-04-02"],
         "amount": [20.0, 35.5, 18.0, 60.0, 12.5, 14.0],
+        "margin": [6.0, 10.5, 5.0, 20.0, 4.0, 4.5],
+        "order_id": ["o1", "o2", "o3", "o4", "o5", "o6"],
+        "product_id": ["p1", "p2", "p1", "p3", "p2", "p1"],
+        "quantity": [1.0, 2.0, 1.0, 3.0, 1.0, 1.0],
+        "channel": ["web", "shop", "web", "web", "shop", "shop"],
     })  # fmt: skip
-    return log if with_amount else log.drop(columns="amount")
 
 
 def _tags(run: Run, folder: Path) -> dict[str, str]:
@@ -184,6 +303,24 @@ def _tags(run: Run, folder: Path) -> dict[str, str]:
         or "none",
         "run_folder": folder.name,
         "seeds": f"churn {run.config.churn.seed}, bootstrap {run.config.evaluation.seed}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+    }
+    return tags | _git()
+
+
+def _contract_tags(run: ContractualRun, folder: Path) -> dict[str, str]:
+    found, judgement = run.judgement.metrics(), run.judgement
+    figures = ", ".join(f"{label} {format(found[key], form)}" for label, key, form in _HEADLINES if key in found)
+    losses = sorted({f"{metric}: {rival}" for metric, rival, verdict in judgement.verdicts() if verdict == "loses"})
+    title = f"**{run.config.name}**, contracts, {run.config.evaluation.folds}-fold cross-fitting: {figures}."
+    tags = {
+        "mlflow.note.content": "\n".join([title, "", *[f"- {sentence}" for sentence in judgement.sentences()]]),
+        "config": run.config.name,
+        "data": f"{judgement.customers:,} contracts, {len(run.scores):,} of them current",
+        "data_fingerprint": run.fingerprint,
+        "loses_to_baseline": "; ".join(losses) or "no",
+        "run_folder": folder.name,
+        "seeds": f"churn {run.config.churn.seed}, folds and bootstrap {run.config.evaluation.seed}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
     }
     return tags | _git()
@@ -206,8 +343,11 @@ def _numbers(run: Run) -> dict[str, float]:
         for model, params in parameters_of(run).items()
         for name, value in params.items()
     }
-    seconds = {f"seconds/{stage.replace(' ', '_')}": value for stage, value in run.seconds.items()}
-    return metrics_of(run) | fitted | seconds
+    return metrics_of(run) | fitted | _seconds(run.seconds)
+
+
+def _seconds(by_stage: dict[str, float]) -> dict[str, float]:
+    return {f"seconds/{stage.replace(' ', '_')}": value for stage, value in by_stage.items()}
 
 
 def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def reliability(curve: pd.DataFrame, risk: pd.Series, base_rate: float, horizon_days: int) -> Figure:
+def reliability(curve: pd.DataFrame, risk: pd.Series, base_rate: float, horizon_days: int | None) -> Figure:
     """Draw predicted against realised churn, with the customers behind it.
 
     Parameters
@@ -35,8 +35,12 @@ def reliability(curve: pd.DataFrame, risk: pd.Series, base_rate: float, horizon_
     risk
         Every customer's predicted probability, for the histogram.
     base_rate
-        Share of all customers who bought nothing.
+        Share of all customers who bought nothing, or left.
+    horizon_days
+        How far the risk looks ahead; None for contracts, where customers leave instead of buying nothing.
     """
+    outcome = "bought nothing\nin the holdout" if horizon_days else "left"
+    event = f"no purchase in {horizon_days} days" if horizon_days else "leaving"
     with style():
         figure = sheet("Are the churn probabilities right?", 5.2)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
@@ -48,10 +52,10 @@ def reliability(curve: pd.DataFrame, risk: pd.Series, base_rate: float, horizon_
         label = f"this run, {len(curve)} groups of about {curve['customers'].median():,.0f} customers, 95 % intervals"
         dots = {"fmt": "o-", "color": MODEL, "markersize": 4.5, "capsize": 2.5, "linewidth": 1.2}
         above.errorbar(curve["predicted"], curve["realised"], error, label=label, **dots)
-        above.set(ylim=(0, 1.02), xlim=(0, 1), ylabel="share that bought nothing\nin the holdout")
+        above.set(ylim=(0, 1.02), xlim=(0, 1), ylabel=f"share that {outcome}")
         above.legend(loc="lower right")
         below.hist(risk, bins=np.linspace(0, 1, 41).tolist(), color=MODEL, edgecolor="white", linewidth=0.5)
-        below.set(xlabel=f"predicted probability of no purchase in {horizon_days} days", ylabel="customers")
+        below.set(xlabel=f"predicted probability of {event}", ylabel="customers")
         percents(above)
         percents(below, "x")
         thousands(below)
@@ -89,17 +93,20 @@ def gain(curve: pd.DataFrame, best: pd.DataFrame, table: pd.DataFrame, unit: Uni
     return figure
 
 
-def importances(shares: pd.Series, top: int = 12) -> Figure:
-    """Draw each feature's share of what the churn model's trees gain beyond the purchase model's forecast.
+def importances(shares: pd.Series, corrects: bool = True, top: int = 12) -> Figure:
+    """Draw each feature's share of what the churn model's trees gain.
 
     Parameters
     ----------
     shares
         Feature -> share of the total split gain, largest first.
+    corrects
+        Whether the trees start from the purchase model's forecast and correct it.
     """
+    beyond = " beyond the purchase model" if corrects else ""
     shown = shares.head(top)[::-1]
     with style():
-        figure = sheet("What the churn model looks at beyond the purchase model", max(0.27 * len(shown) + 1.2, 2.2))
+        figure = sheet(f"What the churn model looks at{beyond}", max(0.27 * len(shown) + 1.2, 2.2))
         axes = figure.add_subplot()
         axes.barh(range(len(shown)), shown.to_numpy(), color=MODEL, height=0.7)
         axes.set_yticks(range(len(shown)), [plain(feature(str(name))) for name in shown.index])
@@ -123,7 +130,7 @@ def _decile_bars(axes: Axes, table: pd.DataFrame, unit: Unit, horizon_days: int)
                       textcoords="offset points", ha="left", va="bottom")  # fmt: skip
     axes.margins(y=0.14)
     axes.set_ylim(bottom=min(0.0, float(table[["low", "actual", "expected"]].min().min())))
-    axes.set_xticks(range(1, 11))
+    axes.set_xticks(table.index.tolist())
     axes.set_xlabel("tenth of customers, best forecast first")
     axes.set_ylabel(plain(f"mean {unit.noun} a customer,\n{unit.axis} in {horizon_days} days"))
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.9))

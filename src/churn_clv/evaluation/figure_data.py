@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.data.transactions import TransactionLog
+from churn_clv.evaluation.deciles import decile_table
 from churn_clv.models.purchase_model import PurchaseModel
 from churn_clv.segments.grid import wilson
 
@@ -75,22 +76,24 @@ def gain_curve(actual: pd.Series, predicted: pd.Series) -> pd.DataFrame:
     return pd.concat([start, shares], ignore_index=True).rename(columns={"size": "customers", "sum": "total"})
 
 
-def deciles(actual: pd.Series, predicted: pd.Series) -> pd.DataFrame:
+def deciles(actual: pd.Series, predicted: pd.Series, churned: pd.Series | None = None) -> pd.DataFrame:
     """Compare actual with expected means by tenths of the customers, the highest predictions first.
+
+    Customers with equal predictions share what they did, so that no order of rows shows.
 
     Returns
     -------
     DataFrame indexed by decile (1 the highest): customers, actual, low and high (normal 95 %), expected,
-    lift (actual over the mean of everyone).
+    lift (actual over the mean of everyone), actual_over_expected and, with `churned`, realised_churn.
     """
-    rank = predicted.rank(method="first", ascending=False).to_numpy()
-    tenth = np.ceil(10 * rank / len(predicted)).astype(int)
-    pairs = pd.DataFrame({"actual": actual.to_numpy(float), "expected": predicted.to_numpy(float)})
-    groups = pairs.groupby(pd.Index(tenth, name="decile"))
-    table = groups.agg(customers=("actual", "size"), actual=("actual", "mean"), expected=("expected", "mean"))
-    error = 1.96 * groups["actual"].std(ddof=1) / np.sqrt(table["customers"])
-    mean = pairs["actual"].mean()
-    return table.assign(
+    table = decile_table(actual, predicted, churned).rename(
+        columns={"actual_mean": "actual", "predicted_mean": "expected", "actual_over_predicted": "actual_over_expected"}
+    )
+    n, squares = table["customers"], decile_table(actual**2, predicted)["actual_mean"]
+    variance = (squares - table["actual"] ** 2).clip(lower=0)
+    error = 1.96 * np.sqrt(variance / (n - 1).where(n > 1))
+    mean = float(actual.mean())
+    return table.drop(columns=["predicted_total", "actual_total"]).assign(
         low=table["actual"] - error, high=table["actual"] + error, lift=table["actual"] / (mean if mean else np.nan)
     )
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures, purchase_figures
+from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures, origin_figures, purchase_figures
+from churn_clv.evaluation.judgement import NAMES
 from churn_clv.evaluation.labels import Unit, model
+from churn_clv.evaluation.over_origins import over_origins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from churn_clv.train import Run
 
 TIMING_SAMPLE = 60
+CALIBRATED = "_calibrated"  # as in churn_clv.backtest
 
 
 def figures_of(run: Run) -> dict[str, Figure]:
@@ -36,17 +39,63 @@ def not_drawn(run: Run) -> dict[str, str]:
     reasons = {}
     if run.judged["spend"].sum() <= 0:
         reasons["gain"] = "Nobody spent anything in the holdout, so there is no gain to draw."
+    if run.choice.backtest is None:
+        reasons["origins"] = (
+            "Methods were not compared over several dates before calibration_end, so there is no such figure."
+        )
     if run.models.churn.importances().empty:
-        reasons["importances"] = (
+        reasons["importances"] = _without_shares(run)
+    return reasons
+
+
+def _without_shares(run: Run) -> str:
+    trees = run.models.churn.trees
+    if trees is None:
+        return "The churn model's method has no trees, so no feature has a share of them."
+    if trees.start == "offset":
+        return (
             "The churn model has no trees (on past labels they did not improve on the purchase model), so no "
             "feature has a share: the risk is the purchase model's own."
         )
-    return reasons
+    return (
+        "The churn model's trees did not improve on the churn rate of past labels, so it has none and no feature has a "
+        "share."
+    )
+
+
+def origin_figures_of(run: Run, task: str) -> pd.DataFrame:
+    """Return the figures of a task at the origins that chose the methods: a row an origin, columns (metric, method).
+
+    Of the calibrated variants only the run's own is shown, and only if its calibrator is in use.
+
+    Raises
+    ------
+    ValueError
+        If the run has no backtest.
+    """
+    if run.choice.backtest is None:
+        raise ValueError("the run has no backtest: its methods were not compared over origins")
+    table = run.choice.backtest.figures(task, only_apart=False)
+    used = f"{run.choice.methods.churn}{CALIBRATED}" if run.choice.methods.calibrator else None
+    names = table.columns.get_level_values("method")
+    return table.loc[:, ~names.str.endswith(CALIBRATED) | (names == used)]
+
+
+def origin_summary(run: Run, task: str) -> pd.DataFrame:
+    """Return what `over_origins` makes of them, against the simplest method."""
+    figures = origin_figures_of(run, task)
+    return over_origins(figures, figures.columns.unique("method")[0], run.choice.backtest.apart)  # type: ignore[union-attr]
+
+
+def method_name(method: str) -> str:
+    """Return a method in words, with its calibrator where it has one."""
+    plain = method.removesuffix(CALIBRATED)
+    return NAMES.get(plain, plain) + (", calibrated" if plain != method else "")
 
 
 def unit_of(run: Run) -> Unit:
     """Return what value is counted in."""
-    return Unit(run.config.data.currency, run.log.has_amount)
+    return Unit(run.config.data.currency, run.log.value_is)
 
 
 def churned(run: Run) -> pd.Series:
@@ -110,7 +159,16 @@ def _frequency_recency(run: Run) -> Figure:
 
 
 def _importances(run: Run) -> Figure:
-    return accuracy_figures.importances(run.models.churn.importances())
+    corrects = run.models.churn.trees is not None and run.models.churn.trees.start == "offset"
+    return accuracy_figures.importances(run.models.churn.importances(), corrects)
+
+
+def _origins(run: Run) -> Figure:
+    figures = {task: origin_figures_of(run, task) for task in ("churn", "value")}
+    summaries = {task: origin_summary(run, task) for task in figures}
+    references = {task: str(table.columns.unique("method")[0]) for task, table in figures.items()}
+    names = {m: method_name(m) for table in figures.values() for m in map(str, table.columns.unique("method"))}
+    return origin_figures.gains(figures, summaries, references, run.choice.backtest.apart, names)  # type: ignore[union-attr]
 
 
 def _purchase_timing(run: Run) -> Figure:
@@ -125,6 +183,7 @@ DRAWINGS: Mapping[str, Callable[[Run], Figure]] = {
     "grid_judged": _grid_judged,
     "reliability": _reliability,
     "gain": _gain,
+    "origins": _origins,
     "holdout_by_frequency": _holdout_by_frequency,
     "tracking": _tracking,
     "purchase_timing": _purchase_timing,

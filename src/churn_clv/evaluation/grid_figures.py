@@ -38,11 +38,11 @@ def judged_grid(table: pd.DataFrame, grid: Grid, unit: Unit, horizon_days: int) 
         ]
 
     title = f"What customers did in the {horizon_days} days after they were placed"
-    figure = _grid_figure(table, grid, table["realised_churn"], lines, title, 0.98)
+    figure = grid_figure(table, grid, table["realised_churn"], lines, title, 0.98)
     _label(figure.axes[0], unit, horizon_days)
     figure.axes[1].set_ylabel("realised churn in the holdout")
     note = f"In each cell: customers (share of all), realised churn, mean {unit.noun} a customer in {unit.axis};\n"
-    _foot(figure, note + "in brackets 95 % intervals.")
+    foot(figure, note + "in brackets 95 % intervals.")
     return figure
 
 
@@ -69,18 +69,18 @@ def production_grid(table: pd.DataFrame, judged: pd.DataFrame, grid: Grid, unit:
         ]
 
     title = f"Today's customers: forecast for the next {horizon_days} days"
-    figure = _grid_figure(table, grid, table["churn_probability"], lines, title, 1.3)
+    figure = grid_figure(table, grid, table["churn_probability"], lines, title, 1.3)
     _label(figure.axes[0], unit, horizon_days)
     figure.axes[1].set_ylabel("predicted churn, mean")
     note = (
         f"In each cell: customers (share of all), expected {unit.noun} and value at risk, totals in {unit.axis};\n"
         "judged members: the customers of an earlier date who stood in this cell."
     )
-    _foot(figure, note)
+    foot(figure, note)
     return figure
 
 
-def _grid_figure(
+def grid_figure(
     table: pd.DataFrame, grid: Grid, shade: pd.Series, lines: Lines, title: str, cell_height: float
 ) -> Figure:
     """Draw a heatmap of shares, value tiers rising upwards and risk tiers to the right."""
@@ -130,7 +130,7 @@ def _label(axes: Axes, unit: Unit, horizon_days: int) -> None:
     axes.set_ylabel(plain(f"value tier, by expected {unit.noun} if active,\n{unit.axis} in {horizon_days} days"))
 
 
-def _foot(figure: Figure, text: str) -> None:
+def foot(figure: Figure, text: str) -> None:
     figure.supxlabel(plain(text), x=0.01, ha="left", fontsize=9)
 
 

@@ -30,9 +30,10 @@ def interval_quality(
     Returns
     -------
     coverage_80, coverage_90, coverage_95: share of customers inside the central interval. Counts are whole numbers, so even
-    a right model covers more than its level. pit_ks: largest distance between the distribution of the randomised probability
-    integral transform and the uniform one, which it is for a right model; pit_ks_noise_95: what a right model shows in 95 %
-    of samples of this size.
+    a right model covers more than its level. width_80, width_90, width_95: mean width of those intervals, in purchases: of
+    two models that cover enough, the narrower says more. pit_ks: largest distance between the distribution of the randomised
+    probability integral transform and the uniform one, which it is for a right model; pit_ks_noise_95: what a right model
+    shows in 95 % of samples of this size.
 
     References
     ----------
@@ -48,7 +49,9 @@ def interval_quality(
     result = {}
     for level in LEVELS:
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1, method="inverted_cdf")
-        result[f"coverage_{level:.0%}".rstrip("%")] = float(((low <= actual[:, 0]) & (actual[:, 0] <= high)).mean())
+        percent = f"{100 * level:.0f}"
+        result[f"coverage_{percent}"] = float(((low <= actual[:, 0]) & (actual[:, 0] <= high)).mean())
+        result[f"width_{percent}"] = float((high - low).mean())
     below, equal = (drawn < actual).mean(axis=1), (drawn == actual).mean(axis=1)
     pit = below + rng.random(len(chosen)) * equal
     result["pit_ks"] = float(kstest(pit, "uniform").statistic)

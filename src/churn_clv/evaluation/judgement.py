@@ -8,30 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from churn_clv.evaluation.metrics import (
-    CHURN_METRICS,
-    VALUE_METRICS,
-    bias,
-    bootstrap_weights,
-    calibration_error_noise,
-    compare,
-    mae,
-    rmse,
-)
+from churn_clv.evaluation.bootstrap import bootstrap_weights, compare
+from churn_clv.evaluation.calibration import ALLOWED, calibration_error_noise
+from churn_clv.evaluation.drift import BaseRateDrift
+from churn_clv.evaluation.metrics import VALUE_METRICS, churn_metrics
+from churn_clv.evaluation.profit import RetentionCosts
 
 RUN = "this_run"
+DEFAULT_COSTS = RetentionCosts()
 # metric -> +1 where more is better, -1 where less is; the others have a target instead
 DIRECTION = {
     "auc": 1, "average_precision": 1, "top_decile_lift": 1, "log_loss": -1, "brier": -1, "calibration_error": -1,
-    "normalised_gini": 1, "top_10_percent_capture": 1, "spearman": 1, "rmse": -1, "mae": -1,
+    "brier_skill": 1, "expected_maximum_profit": 1, "normalised_gini": 1, "top_10_percent_capture": 1,
+    "top_20_percent_capture": 1, "spearman": 1, "rmse": -1, "mae": -1,
 }  # fmt: skip
-PURCHASE_METRICS = {"rmse": rmse, "mae": mae, "bias": bias}
 NAMES = {
     "bg_nbd_gamma_gamma": "BG/NBD with Gamma-Gamma",
     "mbg_nbd_gamma_gamma": "MBG/NBD with Gamma-Gamma",
     "pareto_nbd_gamma_gamma": "Pareto/NBD with Gamma-Gamma", "last_period": "the last period repeated",
     "logistic_rfm": "logistic regression on RFM", "last_purchase_rule": "the last-purchase rule",
+    "textbook_ltv": "the textbook's LTV", "pareto_nbd": "Pareto/NBD alone", "purchase_model": "the purchase model alone",
+    "offset_hybrid": "the offset hybrid", "btyd_features": "LightGBM with BTYD features",
+    "lightgbm": "LightGBM alone", "lightgbm_monotone": "LightGBM with known signs",
+    "average": "the average", "stack": "the stack", "hurdle": "the hurdle", "tweedie": "the Tweedie model",
+    "two_part": "the two-part model",
 }  # fmt: skip
+CALIBRATED = "_calibrated"  # ends the name of a method with a calibrator on top
+NAMES |= {f"{method}{CALIBRATED}": f"{name}, calibrated" for method, name in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Judgement:
     churn_rate: float
     calibration_noise: float
     intervals: Mapping[str, float]
+    drift: BaseRateDrift | None = None
+    counted_in: str = "spend"
+
+    @property
+    def calibration_error_allowed(self) -> float:
+        """The calibration error that the run may have: .02, or the noise of right probabilities where that is more."""
+        return max(ALLOWED, self.calibration_noise)
 
     def metrics(self) -> dict[str, float]:
         """Return the run's own metrics under stable names, standard errors under `<name>_se`."""
@@ -72,19 +82,16 @@ class Judgement:
         return found
 
     def sentences(self) -> list[str]:
-        """Say against each rival, on churn log loss and spend order, who is better and whether more than its error."""
-        lines = []
-        for task, metric, unit, table in (
-            ("Churn", "log_loss", "log loss", self.churn),
-            ("Value", "normalised_gini", "normalised Gini of spend", self.value),
-        ):
-            for rival, row in table.loc[metric].iterrows():
-                if rival != RUN and np.isfinite(row["difference"]):
-                    lines.append(f"{task}: this run {_in_words(row, DIRECTION[metric])} {NAMES.get(str(rival), rival)} ({unit} "
-                                 f"{row['value'] + row['difference']:.3f} against {row['value']:.3f}, difference "
-                                 f"{row['difference']:+.3f}, 95 % interval {row['difference_low']:+.3f} to "
-                                 f"{row['difference_high']:+.3f}).")  # fmt: skip
-        return lines
+        """Say, on churn log loss and the order of value, who is better and whether by more than the error.
+
+        For each task first every rival that beats the run, then the best one that it beats, then the others that it
+        beats, then those that cannot be told from it.
+        """
+        gini = f"normalised Gini of {self.counted_in}"
+        return [
+            *_told("Churn", "log loss", self.churn.loc["log_loss"], DIRECTION["log_loss"]),
+            *_told("Value", gini, self.value.loc["normalised_gini"], DIRECTION["normalised_gini"]),
+        ]
 
 
 def judge(
@@ -95,6 +102,9 @@ def judge(
     bootstrap_samples: int,
     seed: int,
     intervals: Mapping[str, float] | None = None,
+    costs: RetentionCosts = DEFAULT_COSTS,
+    learned: pd.Series | None = None,
+    counted_in: str = "spend",
 ) -> Judgement:
     """Compare the scores made at calibration_end with what happened.
 
@@ -108,6 +118,13 @@ def judge(
         Model name -> its churn_probability, expected_purchases and expected_spend, or some of them.
     intervals
         How well the purchase model's prediction intervals held, from `interval_quality`.
+    costs
+        What a retention campaign costs and saves, for the expected maximum profit.
+    learned
+        1 where a customer of a past label bought nothing, else 0, indexed by (cutoff, customer_id), of labels as long as
+        the holdout; without them nothing is said of a drift of the churn rate.
+    counted_in
+        What value is, for the sentences: spend, margin or purchases.
 
     Returns
     -------
@@ -132,13 +149,15 @@ def judge(
 
     risk = column("churn_probability")
     return Judgement(
-        compare(CHURN_METRICS, churned, risk, weights),
-        compare(PURCHASE_METRICS, actual["purchases"].to_numpy(), column("expected_purchases"), weights),
+        compare(churn_metrics(costs), churned, risk, weights),
+        compare(VALUE_METRICS, actual["purchases"].to_numpy(), column("expected_purchases"), weights),
         compare(VALUE_METRICS, actual["spend"].to_numpy(), column("expected_spend"), weights),
         len(judged),
         float(churned.mean()),
         calibration_error_noise(risk[RUN], seed),
         intervals or {},
+        _drift(learned, churned),
+        counted_in,
     )
 
 
@@ -148,8 +167,38 @@ def _verdict(row: pd.Series, direction: int) -> str:
     return "wins" if row["difference"] * direction > 0 else "loses"
 
 
-def _in_words(row: pd.Series, direction: int) -> str:
-    return {"wins": "beats", "loses": "loses to", "ties": "cannot be told from"}[_verdict(row, direction)]
+def _drift(learned: pd.Series | None, churned: np.ndarray) -> BaseRateDrift | None:
+    if learned is None or learned.empty:
+        return None
+    customers = learned.index.unique("customer_id").size
+    return BaseRateDrift(float(learned.mean()), customers, float(churned.mean()), churned.size)
+
+
+def _told(task: str, unit: str, rows: pd.DataFrame, direction: int) -> list[str]:
+    """Every rival's row in words, the strongest statement first, rivals of the same verdict in the order of their merit."""
+    known = rows.drop(RUN)[np.isfinite(rows.drop(RUN)["difference"])]
+    ordered = known.sort_values("value", ascending=direction < 0, kind="stable")
+    by = {verdict: [(str(name), row) for name, row in ordered.iterrows() if _verdict(row, direction) == verdict]
+          for verdict in ("loses", "wins", "ties")}  # fmt: skip
+    lines = [_sentence(task, "this run loses to", unit, [rival]) for rival in by["loses"]]
+    lines += [_sentence(task, "this run beats", unit, by["wins"][:1])] if by["wins"] else []
+    lines += [_sentence(task, "this run also beats", unit, by["wins"][1:])] if by["wins"][1:] else []
+    return lines + ([_sentence(task, "this run cannot be told from", unit, by["ties"])] if by["ties"] else [])
+
+
+def _sentence(task: str, verb: str, unit: str, rivals: list[tuple[str, pd.Series]]) -> str:
+    """One rival with the run's own figure; of several each with its figure and the difference only."""
+    name, row = rivals[0]
+    own = f"{row['value'] + row['difference']:.3f}"
+    if len(rivals) == 1:
+        return f"{task}: {verb} {NAMES.get(name, name)} ({unit} {own} against {row['value']:.3f}, {_difference(row)})."
+    told = [f"{NAMES.get(name, name)} ({row['value']:.3f}, {_difference(row)})" for name, row in rivals]
+    return f"{task}: {verb}, with {unit} {own}, {', '.join(told[:-1])} and {told[-1]}."
+
+
+def _difference(row: pd.Series) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    return f"difference {row['difference']:+z.3f}, 95 % interval {low:+z.3f} to {high:+z.3f}"
 
 
 def best_rival(values: pd.Series, metric: str) -> tuple[str, float]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+
+from churn_clv.data.transactions import ValueIs
 
 FEATURES: Mapping[str, str] = {
     "frequency": "repeat purchases",
@@ -15,18 +18,49 @@ FEATURES: Mapping[str, str] = {
     "gap_variation": "irregularity of the gaps",
     "last_gap_ratio": "last gap / mean gap",
     "overdue_ratio": "silence since the last purchase / mean gap",
-    "purchases_last_28_days": "purchases in the last 28 days",
-    "purchases_last_91_days": "purchases in the last 91 days",
     "purchases_share_last_91_days": "share of purchases in the last 91 days",
     "mean_amount": "mean amount of a purchase",
     "largest_amount": "largest amount of a purchase",
     "first_amount": "amount of the first purchase",
     "last_amount_ratio": "last amount / mean amount",
-    "amount_last_91_days": "amount in the last 91 days",
     "lines_per_purchase": "lines per purchase",
     "refund_days": "days with refunds only",
     "p_alive": "p_alive of the purchase model",
+    "btyd_log_odds": "the purchase model's forecast of risk",
+    "btyd_purchases": "the purchase model's forecast of purchases",
+    "tenure_days": "days since the first purchase",
+    "days_since_last_purchase": "days since the last purchase",
+    "median_gap_days": "usual gap between purchases, days",
+    "longest_gap_days": "longest gap between purchases, days",
+    "silence_to_longest_gap": "silence since the last purchase / longest gap",
+    "purchases_trend_91_days": "last quarter's share of the last half year's purchases",
+    "purchases_season_last_year": "purchases in this season last year",
+    "weekend_share": "share of purchases at weekends",
+    "busiest_month_share": "share of purchases in the busiest month",
+    "sd_amount": "variation of the amounts",
+    "median_amount": "usual amount of a purchase",
+    "smallest_amount": "smallest amount of a purchase",
+    "zero_amount_share": "share of purchases without an amount",
+    "amount_trend_91_days": "last quarter's share of the last half year's amount",
+    "recent_amount_ratio": "mean amount of the last 91 days / earlier",
+    "refunded_amount": "amount refunded",
+    "refund_share": "share of the amount refunded",
+    "days_since_last_refund": "days since the last refund",
+    "distinct_products": "different products",
+    "distinct_products_last_91_days": "different products in the last 91 days",
+    "products_per_purchase": "different products per purchase",
+    "repeated_product_share": "share of products bought again",
+    "orders_per_purchase": "orders per purchase day",
+    "quantity_per_purchase": "items per purchase",
+    "distinct_channels": "channels used",
 }
+WINDOWED = (
+    (r"purchases_last_(\d+)_days", "purchases in the last {0} days"),
+    (r"amount_last_(\d+)_days", "amount in the last {0} days"),
+    (r"event_(.+)_last_(\d+)_days", "{0}: number in the last {1} days"),
+    (r"event_(.+)_count", "{0}: number so far"),
+    (r"event_(.+)_days_since_last", "days since the last {0}"),
+)
 MODELS: Mapping[str, str] = {
     "BetaGeoModel": "BG/NBD",
     "ModifiedBetaGeoModel": "MBG/NBD",
@@ -38,14 +72,18 @@ MODELS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Unit:
-    """What value is counted in: a currency, an unnamed unit of the log's amounts, or purchases."""
+    """What value is counted in: revenue or margin, in a currency or the unnamed unit of the log's amounts, or purchases."""
 
     currency: str | None
-    has_amount: bool
+    value_is: ValueIs = "revenue"
+
+    @property
+    def has_amount(self) -> bool:
+        return self.value_is != "purchases"
 
     @property
     def noun(self) -> str:
-        return "spend" if self.has_amount else "purchases"
+        return "spend" if self.value_is == "revenue" else self.value_is
 
     @property
     def name(self) -> str:
@@ -62,14 +100,24 @@ class Unit:
 
         Examples
         --------
-        >>> Unit("USD", True).amount(359667.2), Unit(None, True).amount(12.34), Unit("USD", False).amount(0.5)
+        >>> Unit("USD").amount(359667.2), Unit(None).amount(12.34), Unit("USD", "purchases").amount(0.5)
         ('360,000 USD', '12.3', '0.5 purchases')
         """
         return f"{rounded(value)} {self.name}".strip()
 
 
 def feature(name: str) -> str:
-    """Return a feature in plain words; a customer attribute keeps its own name."""
+    """Return a feature in plain words; a customer attribute keeps its own name.
+
+    Examples
+    --------
+    >>> feature("purchases_last_182_days"), feature("event_campaign_count"), feature("household_size")
+    ('purchases in the last 182 days', 'campaign: number so far', 'household_size')
+    """
+    for pattern, words in WINDOWED:
+        found = re.fullmatch(pattern, name)
+        if found:
+            return words.format(*(shorten(part.replace("_", " ")) for part in found.groups()))
     return FEATURES.get(name, shorten(name))
 
 

@@ -1,0 +1,67 @@
+"""What happened to customers beside purchases: visits, complaints, campaign contacts, coupons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pandas as pd
+
+from churn_clv.data.at_cutoffs import rows_at
+from churn_clv.data.engine import query, run
+from churn_clv.data.transactions import TransactionLog
+
+# A kind that fewer customers have met teaches nothing, and tells who they are.
+FEWEST_CUSTOMERS = 10
+# Column's ending -> column of events.sql.
+_MEASURES = {
+    "last_28_days": "last_28_days",
+    "last_91_days": "last_91_days",
+    "count": "ever",
+    "days_since_last": "days_since_last",
+}
+
+
+def event_columns(kinds: Sequence[str]) -> list[str]:
+    """Return the names of the columns that `events_at` gives for some kinds of events.
+
+    >>> event_columns(["visit"])
+    ['event_visit_last_28_days', 'event_visit_last_91_days', 'event_visit_count', 'event_visit_days_since_last']
+    """
+    return [f"event_{kind}_{ending}" for kind in kinds for ending in _MEASURES]
+
+
+def event_kinds(log: TransactionLog, until: date) -> list[str]:
+    """Return, in order, the kinds of events that at least ten customers of a day had met by that day.
+
+    A customer of a day had bought by then. Nothing after the day has a say, so that no future shapes the columns.
+    """
+    if not log.has_events:
+        return []
+    values = {"until": until, "fewest": FEWEST_CUSTOMERS}
+    return [kind for (kind,) in run(log.connection, query("event_kinds"), values)]
+
+
+def events_at(log: TransactionLog, cutoffs: Sequence[date], kinds: Sequence[str]) -> pd.DataFrame:
+    """Count the events of every customer who had bought by a cutoff, at each cutoff.
+
+    Parameters
+    ----------
+    log
+        A log with events: `log.has_events`.
+    kinds
+        As `event_kinds` names them; a kind that the log does not know counts 0.
+
+    Returns
+    -------
+    DataFrame indexed by (cutoff, customer_id), float64, with the columns of `event_columns`. Counts of events:
+    in the last 28 and 91 days and ever, 0 where there were none. Days: since the last one, NaN where there was none.
+    """
+    known = rows_at(log, "known_customers", cutoffs=list(cutoffs)).index
+    found = rows_at(log, "events", cutoffs=list(cutoffs), kinds=list(kinds))
+    parts = []
+    for kind in kinds:
+        rows = found.loc[found["kind"] == kind, list(_MEASURES.values())].reindex(known)
+        counts = rows.columns.drop("days_since_last")
+        parts.append(rows.fillna(dict.fromkeys(counts, 0.0)).set_axis(event_columns([kind]), axis=1))
+    return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=known)

@@ -1,0 +1,194 @@
+"""A log and a day -> fitted models: each is fitted on what was known that day and on labels complete by then."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from datetime import date
+from io import StringIO
+from typing import Any
+
+import pandas as pd
+
+from churn_clv.config import Config
+from churn_clv.data.description import Description, describe
+from churn_clv.data.events import event_kinds
+from churn_clv.data.features import outcomes_after
+from churn_clv.data.summary import summarize
+from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.windows import LabelWindow, duration_days
+from churn_clv.errors import InputError
+from churn_clv.models import BetaGeoModel, GammaGammaModel, ModifiedBetaGeoModel, ParetoNBDModel
+from churn_clv.models.calibrator import PlattCalibrator
+from churn_clv.models.known import Known, Past
+from churn_clv.models.purchase_model import PurchaseModel
+from churn_clv.models.risk import RiskModel
+from churn_clv.models.value import METHODS as VALUE_METHODS
+from churn_clv.models.value import ValueModel
+from churn_clv.score import FittedModels, ValueSettings, value_and_risk
+from churn_clv.segments.grid import Grid, freeze_grid
+
+FEWEST_CUSTOMERS = 20
+PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
+    "bg_nbd": BetaGeoModel,
+    "mbg_nbd": ModifiedBetaGeoModel,
+    "pareto_nbd": ParetoNBDModel,
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run stands on: its config, the log with its events, and customer attributes."""
+
+    config: Config
+    log: TransactionLog
+    attributes: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """How risk and value are forecast, with LightGBM's settings, and the calibrator if one has earned its place."""
+
+    churn: str
+    value: str
+    trees: Mapping[str, Any]
+    calibrator: PlattCalibrator | None = None
+
+
+def fit_models(
+    evidence: Evidence, as_of: date, labels: Sequence[LabelWindow], methods: Methods, grid: Grid | None
+) -> FittedModels:
+    """Fit every model on what was known on a day; without a grid, freeze one from that day's scores."""
+    config = evidence.config
+    description = description_at(evidence, labels)
+    features = describe(evidence.log, [as_of], description, evidence.attributes).droplevel("cutoff")
+    horizon_days = (config.windows.holdout_end - config.windows.calibration_end).days
+    known = known_at(evidence, as_of, horizon_days, features)
+    past = past_of(evidence, labels, description, with_spend=bool(VALUE_METHODS[methods.value]))
+    churn = RiskModel(methods.churn, methods.trees).fit(past)
+    churn.calibrator = methods.calibrator
+    if churn.note:
+        evidence.notes.append(f"Churn model: {churn.note}.")
+    value = ValueModel(methods.value, methods.trees).fit(past)
+    settings = ValueSettings(
+        horizon_days, duration_days(config.value.clv_horizon), config.value.annual_discount_rate,
+        config.value.spend_days, description.feature_set, description.event_kinds, config.data.currency or "",
+    )  # fmt: skip
+    ungridded = FittedModels(known.purchases, known.spend, churn, value, grid or Grid((), ()), settings)
+    if grid is not None:
+        return ungridded
+    reference = value_and_risk(ungridded, known)
+    cuts = config.grid
+    frozen = freeze_grid(reference["value_if_active"], reference["churn_probability"], cuts.value_cuts, cuts.risk_cuts)
+    return replace(ungridded, grid=frozen)
+
+
+def description_at(evidence: Evidence, labels: Sequence[LabelWindow]) -> Description:
+    """Say which features models learn from; kinds of events count only if they had been seen by the last label cutoff."""
+    kinds = event_kinds(evidence.log, labels[-1].cutoff)
+    return Description(evidence.config.churn.features, tuple(kinds))
+
+
+def known_at(evidence: Evidence, as_of: date, horizon_days: int, features: pd.DataFrame) -> Known:
+    """Fit purchase and spend model on what was known on a day; `features` are that day's."""
+    summary = summarize(evidence.log, as_of, evidence.config.value.spend_days)
+    check_enough(summary, as_of)
+    purchases = fit_purchases(evidence.config, summary, as_of)
+    spend = fit_spend(evidence.config, summary) if evidence.log.has_amount else None
+    return Known(summary.loc[features.index], features, purchases, spend, horizon_days)
+
+
+def past_of(evidence: Evidence, labels: Sequence[LabelWindow], description: Description, with_spend: bool) -> Past:
+    """What models may learn from: past cutoffs, each with the forecasts that were possible then, and what came after.
+
+    Cutoffs at which no purchase model, or no spend model where one is asked for, could have been fitted are left out
+    and noted.
+
+    Raises
+    ------
+    InputError
+        If no cutoff is left.
+    """
+    features = describe(evidence.log, [label.cutoff for label in labels], description, evidence.attributes)
+    known, why = {}, ""
+    for label in labels:
+        try:
+            here = features.xs(label.cutoff, level="cutoff") if label.cutoff in features.index.levels[0] else None
+            known[label.cutoff] = past_inputs(evidence, label, here, with_spend)
+        except InputError as error:
+            why = str(error)
+            evidence.notes.append(f"Label cutoff {label.cutoff} is left out: {why}.")
+    if not known:
+        cutoffs = ", ".join(str(label.cutoff) for label in labels)
+        raise InputError(f"windows.label_cutoffs: nothing can be learned at {cutoffs} ({why}); use later cutoffs")
+    used = [label for label in labels if label.cutoff in known]
+    return Past(known, outcomes_after(evidence.log, used))
+
+
+def past_inputs(evidence: Evidence, label: LabelWindow, features: pd.DataFrame | None, with_spend: bool) -> Known:
+    """What models would have read at a past cutoff: purchase and spend model are fitted on what was known then."""
+    config = evidence.config
+    summary = summarize(evidence.log, label.cutoff, config.value.spend_days)
+    if features is None or not (summary["frequency"] > 0).any():
+        raise InputError("nobody had bought twice by then")
+    purchases = fit_purchases(config, summary, label.cutoff)
+    spend = fit_spend(config, summary) if with_spend and evidence.log.has_amount else None
+    return Known(summary.loc[features.index], features, purchases, spend, label.horizon_days)
+
+
+def check_enough(summary: pd.DataFrame, as_of: date) -> None:
+    """Refuse a log with too few customers to fit, let alone to judge."""
+    if len(summary) < FEWEST_CUSTOMERS:
+        raise InputError(
+            f"only {len(summary)} customers had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
+            "(windows.calibration_end) to fit and judge models"
+        )
+
+
+def fit_purchases(config: Config, summary: pd.DataFrame, as_of: date) -> PurchaseModel:
+    """Fit the purchase model with the configured engine; the answers always come from our own formulas."""
+    if not (summary["frequency"] > 0).any():
+        raise InputError(
+            f"none of the {len(summary)} customers known on {as_of} had bought on a second day by then; without repeat "
+            "buyers no purchase rate can be learned: use a later date, or check that data.columns.customer_id "
+            "is the customer and not the order"
+        )
+    model = PURCHASE_MODELS[config.value.purchase_model]
+    if config.value.engine == "lifetimes":
+        return model.from_lifetimes(_lifetimes_fit(model.lifetimes_name, summary, ["frequency", "recency", "T"]))
+    return model().fit(summary)
+
+
+def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
+    """Fit Gamma-Gamma with the configured engine and see that it has an answer for every customer."""
+    try:
+        if config.value.engine == "lifetimes":
+            used = summary[(summary["monetary_days"] > 0) & (summary["monetary_value"] > 0)]
+            fitter = _lifetimes_fit(GammaGammaModel.lifetimes_name, used, ["monetary_days", "monetary_value"])
+            model = GammaGammaModel.from_lifetimes(fitter)
+        else:
+            model = GammaGammaModel().fit(summary)
+        model.expected_spend(summary)
+    except ValueError as error:
+        raise InputError(
+            f"no spend model: {error}; data.columns.amount: null counts purchases instead of money"
+        ) from error
+    return model
+
+
+def _lifetimes_fit(fitter: str, frame: pd.DataFrame, columns: list[str]) -> object:
+    """Fit by lifetimes, without its warnings and its print-outs."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        import lifetimes
+        from lifetimes.utils import ConvergenceError
+
+        try:
+            return getattr(lifetimes, fitter)().fit(*(frame[c] for c in columns))
+        except ConvergenceError:
+            raise InputError(
+                f"lifetimes' {fitter} did not converge on {len(frame)} customers; use value.engine: native"
+            ) from None
