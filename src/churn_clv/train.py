@@ -112,7 +112,8 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
         production_grid = cell_table(models.grid, scores)
         why = _cell_reasons(models, known, contributions, scores)
         outside = _outside_training(models, known)
-    notes += [*choice.headlines, *_remarks(windows, judgement)]
+    learned = [_labels(windows)] if judged_models.churn.members or judged_models.value.members else []
+    notes += [*choice.headlines, *learned, *judgement.sentences()]
     return Run(
         config, log, windows, choice, models, judged_models, judged.join(outcomes), judged_grid, judgement, scores,
         production_grid, why, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
@@ -192,16 +193,16 @@ def _learned(log: TransactionLog, windows: Windows) -> pd.Series | None:
     return (outcomes_after(log, labels)["purchases"] == 0).astype(float) if labels else None
 
 
-def _remarks(windows: Windows, judgement: Judgement) -> list[str]:
+def _labels(windows: Windows) -> str:
+    """Say what the models that learn from labels learned from."""
     full = windows.has_full_horizon_labels
     horizons = sorted({label.horizon_days for label in windows.labels})
-    labels = (
+    return (
         f"The churn model learned from {len(windows.labels)} past cutoffs with labels of the full horizon "
         f"({windows.horizon_days} days)." if full else
         f"No past label of the full horizon ({windows.horizon_days} days) exists; the churn model learned from "
-        f"{len(windows.labels)} cutoffs with labels of {', '.join(map(str, horizons))} days, carried over by the offset."
+        f"{len(windows.labels)} cutoffs with labels of {', '.join(map(str, horizons))} days, carried over by the purchase model."
     )  # fmt: skip
-    return [labels, *judgement.sentences()]
 
 
 @contextmanager

@@ -195,7 +195,7 @@ def _default_labels(
     """Up to three cutoffs half a horizon apart; a shorter label horizon where the history has no full one."""
     history = (calibration_end - first_day).days
     days = horizon_days if label_horizon in (None, "until_calibration_end") else duration_days(label_horizon or "")
-    if label_horizon is None and history < 1.5 * days:
+    if label_horizon in (None, "until_calibration_end") and history < 1.5 * days:
         days = max(history // 3, 1)
     step = max(days // 2, 1)
     cutoffs = [calibration_end - timedelta(days=days + step * k) for k in (2, 1, 0)]

@@ -120,7 +120,8 @@ def origins_table(summary: pd.DataFrame, task: str) -> pd.DataFrame:
     for method in summary.loc[decisive].index:
         cells = {m.replace("_", " "): f"{summary.loc[(m, method), 'mean']:.4f}" for m in OVER_ORIGINS[task]}
         row = summary.loc[(decisive, method)]
-        cells["gain (95 %)"] = f"{row['gain']:+.4f} ({row['gain_low']:+.4f} to {row['gain_high']:+.4f})"
+        interval = f" ({row['gain_low']:+.4f} to {row['gain_high']:+.4f})" if row["windows"] > 1 else ""
+        cells["gain (95 %)"] = f"{row['gain']:+.4f}{interval}"
         cells["wins"] = f"{row['wins']:.0f} of {row['windows']:.0f}"
         # A calibrated method has no figure at the first origins: its means are over fewer than the others'.
         cells["origins"] = f"{row['origins']:.0f}"
