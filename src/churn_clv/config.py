@@ -205,7 +205,7 @@ class ValueSection(Section):
     method `auto`: the champion over at least three origins before calibration_end, else the hurdle.
     """
 
-    method: Literal["auto"] | ValueMethod = "auto"
+    method: Literal["auto", ValueMethod] = "auto"
     purchase_model: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"] = "bg_nbd"
     engine: Literal["native", "lifetimes"] = "native"
     spend_days: Literal["repeat", "all"] = "repeat"
@@ -264,7 +264,7 @@ class ChurnSection(TreesSection):
     method `auto`: the champion over at least three origins before calibration_end, else the offset hybrid.
     """
 
-    method: Literal["auto"] | ChurnMethod = "auto"
+    method: Literal["auto", ChurnMethod] = "auto"
     features: Literal["rfm", "behaviour", "rich"] = "behaviour"
     search: SearchSection | None = None
 

@@ -149,6 +149,10 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
         if data.use_attributes
         else None
     )
+    if log.events is not None:
+        touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in log.events.steps if step.rows]
+        left_out = f": {'; '.join(touched)}" if touched else ""
+        notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
     return Evidence(config, log, attributes, notes)
 
 

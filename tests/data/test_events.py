@@ -193,6 +193,14 @@ def test_a_missing_table_is_refused_by_its_key(tmp_path: Path) -> None:
         open_log("file", str(tmp_path / "log.csv"), Columns(), ReadingRules(), events=table)
 
 
+def test_events_of_strangers_only_are_refused_with_what_to_check(tmp_path: Path) -> None:
+    log, events = tmp_path / "log.csv", tmp_path / "events.csv"
+    log.write_text("customer_id,date,amount\nc1,2024-01-05,10\n")
+    events.write_text("customer_id,date,kind\nx1,2024-01-04,visit\nx2,2024-01-04,visit\n")
+    with pytest.raises(InputError, match=r"none of the 2 events is left.*check the ids in 'customer_id'"):
+        open_log("file", str(log), Columns(), ReadingRules(), events=EventsTable(str(events), kind="kind"))
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_log_opens_with_its_events_or_without(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "log.csv").write_text("client;when;paid\n007;05/01/2024;3,5\n")

@@ -81,9 +81,15 @@ def with_events(log: TransactionLog, source: str, events: EventsTable | None, ru
             return log
         return read_events(datasets.complete_journey_events(), log, EventsTable("", kind="kind"), rules)
     try:
-        return read_events(events.path, log, events, rules)
+        found = read_events(events.path, log, events, rules)
     except InputError as error:
         raise InputError(f"data.events.path: {error}") from None
+    if found.events is not None and found.events.rows_in and not found.events.rows_out:
+        raise InputError(
+            f"data.events.path: {events.path}: none of the {found.events.rows_in:,} events is left; if the customers are not "
+            f"those of the log, check the ids in {events.customer_id!r}"
+        )
+    return found
 
 
 def known_columns(source: str, columns: Columns) -> Columns:
