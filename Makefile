@@ -42,7 +42,7 @@ WITH_SET = eval "pairs=($$SET)"; for pair in "$${pairs[@]}"; do set_pairs+=(--se
 train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key='a value' ...")
 	@$(WITH_SET) $(BIN)/churn-clv train $(CONFIG) "$${set_pairs[@]}"
 
-backtest: setup ## Compare every method at many origins of CONFIG's log (SET as for train)
+backtest: setup ## Compare the methods at many origins of CONFIG's log (SET as for train)
 	@$(WITH_SET) $(BIN)/churn-clv backtest $(CONFIG) "$${set_pairs[@]}"
 
 test: setup ## Run the tests

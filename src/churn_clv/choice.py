@@ -66,6 +66,10 @@ def choose(evidence: Evidence, windows: Windows, progress: Callable[[str], None]
         words = [why]
     trees, trials = _tree_settings(evidence, windows, chosen)
     methods_used = Methods(chosen["churn"], chosen["value"], trees, calibrator)
+    if trials is not None:
+        first, best = trials["log_loss"].iloc[0], trials["log_loss"].min()
+        words.append(f"LightGBM's settings were searched in {len(trials)} trials: log loss on customers left out of past labels "
+                     f"{best:.4f}, {first:.4f} with the defaults.")  # fmt: skip
     sentences = [line for c in crowns for line in c.sentences(NAMES)] + words
     return Choice(methods_used, tuple(sentences), tuple(crowns), found, trials)
 

@@ -97,7 +97,7 @@ def backtest(
     set_: Set = None,
     out: Runs = Path("runs"),
 ) -> None:
-    """Compare every method at many origins of the log, and say who is champion; trains nothing for production."""
+    """Compare the methods at many origins of the log, and say who is champion; trains nothing for production."""
     from churn_clv.config import load_config
     from churn_clv.terminal import backtest_and_log
 

@@ -95,8 +95,11 @@ def score_known(models: FittedModels, known: Known, contributions: pd.DataFrame,
     scores = value_and_risk(models, known)
     scores = scores.join(place(models.grid, scores))
     inputs, currency = models.churn.tree_inputs(known), models.settings.currency
+    # Of events that came without any table nothing can be said: they are unknown, not none.
+    events = [name for name in event_columns(models.settings.event_kinds) if name in inputs.columns]
+    unknown = events if events and bool(inputs[events].isna().all(axis=None)) else []
     scores["reasons"] = reasons(
-        contributions, inputs, known.summary, currency=currency, corrected=corrected_model(models)
+        contributions.drop(columns=unknown), inputs, known.summary, currency=currency, corrected=corrected_model(models)
     )
     scores.insert(0, "as_of", as_of)
     scores.insert(1, "horizon_days", models.settings.horizon_days)

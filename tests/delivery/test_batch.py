@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from churn_clv.config import parse_config
 from churn_clv.data.features import BEHAVIOUR, features_at
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.batch import score_file
-from churn_clv.delivery.handover import write_model
+from churn_clv.delivery.handover import model_files, write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.errors import InputError
 from churn_clv.fits import Methods, fit_models
@@ -99,3 +100,16 @@ def test_a_models_own_forecasts_are_no_attributes(place: Path, run: Run):
     methods = Methods("btyd_features", "hurdle", run.config.churn.trees())
     models = fit_models(evidence, run.windows.calibration_end, run.windows.labels, methods, None)
     assert trained_attributes(models) == ["kind"]
+
+
+def test_numbers_that_arrive_as_text_are_refused_and_not_taken_for_missing(place: Path, run: Run, tmp_path: Path):
+    evidence = open_evidence(run.config, [])
+    assert evidence.attributes is not None
+    ages = evidence.attributes.assign(age=np.arange(len(evidence.attributes)) % 40)
+    methods = Methods("offset_hybrid", "hurdle", run.config.churn.trees())
+    aged = replace(evidence, attributes=ages)
+    models = fit_models(aged, run.windows.calibration_end, run.windows.labels, methods, None)
+    write_model(tmp_path, model_files(models, run.config.data.column_names(), run.config.data.reading_rules(), {}))
+    ages.assign(age=ages["age"].astype("str") + " years").to_csv(tmp_path.parent / "years.csv")
+    with pytest.raises(InputError, match=r"years\.csv: 'age' holds text; in training it held numbers"):
+        score_file(tmp_path, place / "log.parquet", None, {}, {}, tmp_path.parent / "years.csv")

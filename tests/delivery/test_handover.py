@@ -138,10 +138,13 @@ def test_without_its_events_a_model_scores_them_as_missing_and_says_so(evidence:
     models = fit_models(evidence, windows.calibration_end, windows.labels, methods, None)
     write_model(tmp_path, model_files(models, evidence.config.data.column_names(), ReadingRules(), {}))
     scored = score_file(tmp_path, place / "log.parquet", windows.calibration_end, {}, {}, None)
-    assert scored.remarks == ("Events of the training count as missing: complaint, visit.",)
+    assert scored.remarks[0].startswith("Events of the training count as missing: complaint, visit. Risks without them")
     assert scored.scores["churn_probability"].between(0, 1).all()
     with_events = score(models, evidence.log, windows.calibration_end)
     assert not scored.scores["churn_probability"].equals(with_events["churn_probability"])
+    # what nobody told is not told on: an event that is unknown did not "not happen"
+    assert not scored.scores["reasons"].str.contains("visit|complaint").any()
+    assert with_events["reasons"].str.contains("visit|complaint").any()
 
 
 def test_a_hand_over_keeps_the_columns_that_rich_features_read(evidence: Evidence, tmp_path: Path):

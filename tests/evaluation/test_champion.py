@@ -68,6 +68,13 @@ def test_one_broken_condition_alone_keeps_the_simpler_model(case: str):
     assert found.duels[0].objections[0].startswith(says)
 
 
+def test_a_challenger_that_is_worse_is_said_to_be_worse_and_not_that_its_interval_holds_0():
+    """Losses of about .02 at four origins: Student's t interval lies below 0."""
+    found = fight("churn", churn_figures([-0.020, -0.021, -0.019, -0.020]), "new", "old")
+    assert found.gain_high < 0
+    assert found.objections == ("it is worse", "it wins 0 of 4 origins, fewer than two thirds")
+
+
 def test_too_few_wins_alone_keep_the_simpler_model():
     """With t intervals half of the wins can go with an interval above 0 only over many origins: 40 wins of .03, 32
     losses of .002: mean .0158, s.e. .0019, and 40 of 72 is under two thirds."""

@@ -61,12 +61,12 @@ def test_what_corrects_a_forecast_is_said_to(customers: tuple[pd.DataFrame, pd.D
     up, down = only.assign(p_alive=0.3), only.assign(p_alive=-0.3)
     assert (
         cell_reasons(up, known, placed, corrected="BG/NBD")["raises"]
-        .str.startswith("BG/NBD is too hopeful: a chance")
+        .str.startswith("customers of this pattern come back less often than BG/NBD")
         .all()
     )
     assert (
         cell_reasons(down, known, placed, corrected="BG/NBD")["lowers"]
-        .str.startswith("BG/NBD is too gloomy: a chance")
+        .str.startswith("customers of this pattern come back more often than BG/NBD")
         .all()
     )
     assert cell_reasons(up, known, placed)["raises"].str.startswith("a chance").all()

@@ -69,12 +69,16 @@ def score_file(
     rules = replace(scoring.rules, end=as_of, **differing)
     read = _read(log, _columns(scoring, columns), rules, events)
     known = read_attributes(attributes, "customer_id") if attributes else None
+    _refuse_text_for_numbers(scoring, known, attributes)
     given = () if known is None else known.columns
     unknown = [name for name in trained_attributes(scoring.models) if name not in given]
     remarks = [f"Attributes of the training count as missing: {', '.join(unknown)}."] if unknown else []
     kinds = scoring.models.settings.event_kinds
     if kinds and not read.has_events:
-        remarks.append(f"Events of the training count as missing: {', '.join(kinds)}.")
+        remarks.append(
+            f"Events of the training count as missing: {', '.join(kinds)}. Risks without them differ from those with them: "
+            "do not compare the two."
+        )
     day = as_of or read.last_day
     return Scored(score(scoring.models, read, day, known), day, folder, read.cleaning, tuple(remarks))
 
@@ -82,6 +86,17 @@ def score_file(
 def model_folder(model: Path) -> Path:
     """Return a hand-over folder itself, or that of a run folder or of the newest run in a folder of runs."""
     return model if (model / DIGESTS).is_file() else latest_run(model) / "model"
+
+
+def _refuse_text_for_numbers(scoring: ScoringModel, known: pd.DataFrame | None, source: Path | None) -> None:
+    """A number that arrives as text would count as missing without a word."""
+    trees = scoring.models.churn.trees
+    if known is None or trees is None:
+        return
+    numbers = [name for name in trained_attributes(scoring.models) if name in trees.feature_ranges_.index]
+    text = [n for n in numbers if n in known.columns and not pd.api.types.is_numeric_dtype(known[n])]
+    if text:
+        raise InputError(f"{source}: {', '.join(map(repr, text))} holds text; in training it held numbers")
 
 
 def _columns(scoring: ScoringModel, given: Mapping[str, str | None]) -> Columns:

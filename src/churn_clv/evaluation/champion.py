@@ -119,12 +119,16 @@ def fight(task: str, figures: pd.DataFrame, challenger: str, champion: str) -> D
     mean, low, high = mean_interval(gains)
     wins = int((gains > 0).sum())
     objections = []
-    if not low > 0:
+    if high < 0:
+        objections.append("it is worse")
+    elif not low > 0:
         objections.append("the interval of the gain does not exclude 0")
     if wins < 2 / 3 * gains.size:
         objections.append(f"it wins {wins} of {gains.size} origins, fewer than two thirds")
-    if mean < least:
+    if 0 <= mean < least:
         objections.append(f"the gain is below {least:g}, too small to matter")
+    if mean < 0 <= high:
+        objections.append("it is no better on the mean")
     objections += _worse(task, figures, challenger, champion)
     return Duel(challenger, champion, gains.size, mean, low, high, wins, tuple(objections))
 

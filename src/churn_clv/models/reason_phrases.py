@@ -214,12 +214,11 @@ def _printable(text: str) -> str:
 
 
 def said(name: str, value: object, currency: str, corrected: str, raises: bool) -> str:
-    """Return a feature as a reason. The p_alive of a forecast that is corrected is a reason against that forecast.
+    """Return a feature as a reason. The p_alive of a forecast that is corrected says where that forecast is wrong.
 
     >>> said("p_alive", 0.97, "", "BG/NBD", True), said("p_alive", 0.97, "", "", False)
-    ('BG/NBD is too hopeful: a chance of 97 % to be still a customer', 'a chance of 97 % to be still a customer')
+    ('customers of this pattern come back less often than BG/NBD expects', 'a chance of 97 % to be still a customer')
     """
-    text = worded(name, value, currency)
     if not corrected or name != "p_alive":
-        return text
-    return f"{corrected} is too {'hopeful' if raises else 'gloomy'}: {text}"
+        return worded(name, value, currency)
+    return f"customers of this pattern come back {'less' if raises else 'more'} often than {corrected} expects"

@@ -23,8 +23,9 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "average": ("tweedie", "two_part"),
 }
 Member = SpendTrees | TextbookLTV
-# Trees do not let V_res of the long silent fall to nothing (see `SpendTrees`); over a 1 - R of nothing that is no V_act.
-_MOST_TIMES = 10.0
+# V_res and R of different trees make a ratio that may be anything where 1 - R is small: V_act stays within this factor of
+# the purchase model's, and not below one purchase.
+_MOST_TIMES = 3.0
 
 
 class ValueModel:
@@ -112,10 +113,16 @@ class ValueModel:
         if self.method == "textbook_ltv":
             return self.members["textbook_ltv"].expected_spend(known.summary, known.horizon_days)  # type: ignore[union-attr]
         hurdle = active * known.purchases_if_active * known.spend_per_purchase
-        tweedie = np.minimum(self._by_trees("tweedie", known), _MOST_TIMES * hurdle)
+        tweedie = self._tweedie(known, active)
         if self.method == "tweedie":
             return tweedie
         return (hurdle + active * self._by_trees("two_part", known) + tweedie) / 3
+
+    def _tweedie(self, known: Known, active: pd.Series) -> pd.Series:
+        """V_res of the Tweedie trees, as far as the V_act that it means with this R is one that could be."""
+        own = known.purchases_if_active * known.spend_per_purchase
+        least = np.maximum(own / _MOST_TIMES, known.spend_per_purchase if known.spend is None else 0.0)
+        return active * (self._by_trees("tweedie", known) / active).clip(least, own * _MOST_TIMES)
 
     def _by_trees(self, name: str, known: Known) -> pd.Series:
         return self.members[name].predict(_inputs(known), _log_start(name, known))  # type: ignore[union-attr]

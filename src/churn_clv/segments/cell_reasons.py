@@ -27,7 +27,7 @@ def cell_reasons(
         Unit of the amounts.
     corrected
         Name of the purchase model whose forecast the contributions correct; empty where they correct none. What they say
-        of its own p_alive is then that it is too hopeful, or too gloomy.
+        of its own p_alive is then that such customers come back less, or more, often than it expects.
 
     Returns
     -------
