@@ -37,9 +37,15 @@ def rival_forecasts(evidence: Evidence, windows: Windows, models: FittedModels) 
     textbook = TextbookLTV().fit(past, churned, label_days)
     # A classifier knows its labels' horizon only: another one is asked of the purchase model, as the run itself does.
     shift = known.log_odds() - known.log_odds(label_days)
+    of_spend = "_gamma_gamma" if known.spend is not None else ""
+    pareto = (
+        {}
+        if isinstance(known.purchases, ParetoNBDModel)
+        else {f"pareto_nbd{of_spend}": by_purchase_model(pareto_at(known))}
+    )
     return {
-        f"{evidence.config.value.purchase_model}_gamma_gamma": by_purchase_model(known),
-        **({} if isinstance(known.purchases, ParetoNBDModel) else {"pareto_nbd_gamma_gamma": by_purchase_model(pareto_at(known))}),
+        f"{evidence.config.value.purchase_model}{of_spend}": by_purchase_model(known),
+        **pareto,
         "last_period": last_period(log, windows, known.summary.index),
         "textbook_ltv": textbook.expected_spend(known.summary, windows.horizon_days).rename("expected_spend").to_frame(),
         "logistic_rfm": _shifted(RFMLogistic().fit(past, churned), known, shift),

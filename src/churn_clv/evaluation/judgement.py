@@ -23,6 +23,7 @@ DIRECTION = {
     "top_20_percent_capture": 1, "spearman": 1, "rmse": -1, "mae": -1,
 }  # fmt: skip
 NAMES = {
+    "bg_nbd": "BG/NBD alone", "mbg_nbd": "MBG/NBD alone",
     "bg_nbd_gamma_gamma": "BG/NBD with Gamma-Gamma",
     "mbg_nbd_gamma_gamma": "MBG/NBD with Gamma-Gamma",
     "pareto_nbd_gamma_gamma": "Pareto/NBD with Gamma-Gamma", "last_period": "the last period repeated",
