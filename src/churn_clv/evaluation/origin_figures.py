@@ -45,7 +45,7 @@ def gains(
         for axis, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
             _panel(axis, task, figures[task], summaries[task], references[task], apart, names)
         against = ", ".join(dict.fromkeys(names.get(references[t], references[t]) for t in tasks))
-        note = f"Against {against}. Dots: origins (hollow: overlapping another, not counted). Bars: mean gain and its 95 % interval."
+        note = f"Against {against}. Dots: origins (hollow: overlapping another, not counted). Bars: mean gain and its 95 % interval. Right is better."
         figure.supxlabel(note, x=0.01, ha="left", fontsize=8.5, color=QUIET)
         return figure
 
@@ -74,7 +74,8 @@ def _panel(
         row = summary.loc[(metric, method)]
         axis.plot([row["gain_low"], row["gain_high"]], [place, place], color=MODEL, linewidth=2.2)
         axis.plot(row["gain"], place, "|", color=MODEL, markersize=13, markeredgewidth=2.4)
+    axis.set_ylim(-0.8, len(methods) - 0.2)
     axis.axvline(0, color=QUIET, linewidth=1, linestyle="--")
     axis.set_yticks(range(len(methods)), [shorten(names.get(m, m)) for m in methods])
-    axis.set(title=task.capitalize(), xlabel=f"gain in {unit} (right is better)")
+    axis.set(title=task.capitalize(), xlabel=f"gain in {unit}")
     axis.grid(axis="y", visible=False)
