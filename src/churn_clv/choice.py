@@ -15,7 +15,7 @@ from churn_clv.evaluation.champion import FEWEST_WINDOWS, Crown, crown
 from churn_clv.evaluation.judgement import NAMES
 from churn_clv.fits import Evidence, Methods, description_at, past_of
 
-# What is kept where too few windows can decide: best on average over logs (experiments/backtest_*.yaml).
+# What is kept where too few windows can decide: see DECISIONS.md for what speaks for it, and what against.
 KEPT = {"churn": "offset_hybrid", "value": "hurdle"}
 # From the simplest to the most complex.
 CANDIDATES = {

@@ -320,7 +320,7 @@ def test_too_few_dates_to_choose_are_counted(small_run: Run, page: Page) -> None
     windows = small_run.choice.crowns[0].windows
     assert windows < FEWEST_WINDOWS
     assert f"on at least {FEWEST_WINDOWS} earlier dates" in page.text
-    assert f"this log has {windows}. So what did best over other logs is kept." in page.text
+    assert f"this log has {windows}. So the default method is kept." in page.text
     assert "How good over several dates" not in page.text
 
 

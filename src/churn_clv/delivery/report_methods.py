@@ -76,7 +76,7 @@ def _why(crown: Crown) -> str:
     if not crown.crowned:
         return (
             f"to choose by this log's own past, methods must be compared on at least {FEWEST_WINDOWS} earlier dates whose "
-            f"following days do not overlap; this log has {crown.windows}. So what did best over other logs is kept."
+            f"following days do not overlap; this log has {crown.windows}. So the default method is kept."
         )
     won = [duel for duel in crown.duels if duel.won]
     if not won:
