@@ -11,10 +11,11 @@ import pytest
 
 import churn_clv.choice as choice_room
 from churn_clv.choice import CANDIDATES, KEPT, Choice, choose
-from churn_clv.config import Config, ConfigError, parse_config
+from churn_clv.config import Config, parse_config
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.data.windows import LabelWindow, Windows, resolve_windows
+from churn_clv.errors import ConfigError
 from churn_clv.evaluation.champion import FEWEST_WINDOWS
 from churn_clv.fits import Evidence
 from churn_clv.models import risk, value

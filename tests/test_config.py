@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from churn_clv.config import Config, ConfigError, checked, load_config, parse_config
+from churn_clv.config import Config, load_config, parse_config
 from churn_clv.contractual_config import load_run
+from churn_clv.errors import ConfigError
+from churn_clv.sections import checked
 
 GOOD = """\
 name: shop

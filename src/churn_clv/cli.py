@@ -257,6 +257,22 @@ def report(
 
 
 @app.command()
+def lists(
+    scores: Annotated[Path, typer.Argument(help="A score file (.csv or .parquet), a run folder, or a folder of runs.")],
+    out: Annotated[Path, typer.Argument(help="A new folder for the lists.")],
+    by: Annotated[
+        str, typer.Option(help="Column that names the segments: rfm_segment, lifecycle_stage, value_class, ...")
+    ] = "segment",
+) -> None:
+    """Write one list of customers a segment, as CSV that is safe in a spreadsheet and as Parquet."""
+    from churn_clv.delivery.run_folder import latest_run
+    from churn_clv.delivery.segment_lists import lists_of
+
+    written = lists_of(latest_run(scores) / "scores.parquet" if scores.is_dir() else scores, by, out)
+    print(f"wrote {len(written) // 2} lists of {by} to {out}, each as .csv and .parquet")
+
+
+@app.command()
 def handover(
     run: Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest counts).")],
     out: Annotated[Path, typer.Option(help="Where hand-over folders are written.")] = Path("handover"),
@@ -308,8 +324,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
 @contextmanager
 def _file_of_the_windows(source: str) -> Iterator[None]:
     """Name the file of a date that the log does not allow, which only reading the log could show."""
-    from churn_clv.config import ConfigError
     from churn_clv.data.windows import WindowError
+    from churn_clv.errors import ConfigError
 
     try:
         yield

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from inspect import signature
-from itertools import pairwise
-from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -33,10 +28,11 @@ from churn_clv.data.contract import (
 )
 from churn_clv.data.simulate import MOST_CUSTOMERS, Truth
 from churn_clv.data.windows import duration_days
-from churn_clv.errors import ConfigError, nearest
 from churn_clv.evaluation.profit import RetentionCosts
 from churn_clv.models.churn import ChurnModel
-from churn_clv.yaml_file import patch, read_value, read_yaml
+from churn_clv.sections import Section, checked, override
+from churn_clv.segment_sections import ActionsSection, GridSection, SegmentsSection
+from churn_clv.yaml_file import read_yaml
 
 Dataset = Literal["file", "cdnow", "cdnow_sample", "complete_journey", "simulated"]
 Duration = Annotated[str, Field(description="a calendar length such as '26 weeks', '6 months' or '90 days'")]
@@ -52,13 +48,6 @@ def _not_in_the_future(day: date) -> date:
 
 
 KnownDay = Annotated[date, AfterValidator(_not_in_the_future)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False)
-
-
-_Root = TypeVar("_Root", bound=Section)
 
 
 class ColumnsSection(Section):
@@ -286,32 +275,6 @@ class BacktestSection(Section):
         return text
 
 
-Cuts = Literal["terciles"] | list[float]
-
-
-class GridSection(Section):
-    """Cut points of the two axes: `terciles` of the reference snapshot, or fixed values in increasing order."""
-
-    value_cuts: Cuts = "terciles"
-    risk_cuts: Cuts = "terciles"
-
-    @field_validator("value_cuts", "risk_cuts")
-    @classmethod
-    def _in_order(cls, cuts: str | list[float]) -> str | list[float]:
-        if isinstance(cuts, list) and not all(map(isfinite, cuts)):
-            raise ValueError(f"cut points must be finite numbers; got {cuts}")
-        if isinstance(cuts, list) and (not cuts or any(later <= earlier for earlier, later in pairwise(cuts))):
-            raise ValueError(f"cut points must be given in increasing order, each once; got {cuts}")
-        return cuts
-
-    @field_validator("risk_cuts")
-    @classmethod
-    def _probabilities(cls, cuts: str | list[float]) -> str | list[float]:
-        if isinstance(cuts, list) and not all(0 < cut < 1 for cut in cuts):
-            raise ValueError(f"cuts of a probability lie between 0 and 1; got {cuts}")
-        return cuts
-
-
 _COSTS = RetentionCosts()
 
 
@@ -352,6 +315,8 @@ class Config(Section):
     value: ValueSection = ValueSection()
     churn: ChurnSection = ChurnSection()
     grid: GridSection = GridSection()
+    segments: SegmentsSection = SegmentsSection()
+    actions: ActionsSection = ActionsSection()
     evaluation: EvaluationSection = EvaluationSection()
     backtest: BacktestSection = BacktestSection()
     tracking: TrackingSection = TrackingSection()
@@ -391,66 +356,3 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 def parse_config(content: dict[str, Any], *, source: str) -> Config:
     """Check a config given as a mapping; `source` names it in errors."""
     return checked(Config, content, source)
-
-
-def checked(root: type[_Root], content: dict[str, Any], source: str) -> _Root:
-    """Check a mapping against the sections of `root`; every fault is named in one error."""
-    try:
-        return root.model_validate(content)
-    except ValidationError as error:
-        faults = [_in_words(fault, root) for fault in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(faults)) from None
-
-
-def override(content: dict[str, Any], overrides: Sequence[str], root: type[Section]) -> None:
-    """Set every ``section.key=value`` in place, each read as the type that its key in `root` has."""
-    for text in overrides:
-        _apply(content, text, root)
-
-
-def _apply(content: dict[str, Any], override: str, root: type[Section]) -> None:
-    key, separator, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not separator or not all(parts):
-        raise ConfigError(f"--set {override}: write --set section.key=value")
-    section = _section(parts[:-1], root)
-    field = section.model_fields.get(parts[-1]) if section else None
-    patch(content, parts, read_value(text, is_text=field is not None and field.annotation in (str, str | None)))
-
-
-def _in_words(fault: Any, root: type[Section]) -> str:
-    """Say one pydantic fault as `section.key: what is wrong (did you mean ...?)`."""
-    location = [str(part) for part in fault["loc"] if not str(part).startswith(("list[", "literal["))]
-    key, kind = ".".join(location), fault["type"]
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key{nearest(location[-1], _valid_keys(location[:-1], root))}"
-    if kind == "missing":
-        return f"{key}: missing"
-    message = fault["msg"].removeprefix("Value error, ")
-    if kind == "value_error":
-        return f"{key}: {message}" if key else message
-    return f"{key}: {message[0].lower() + message[1:]}; got {fault['input']!r:.60}{_remedy(kind, fault['input'])}"
-
-
-def _remedy(kind: str, value: Any) -> str:
-    """Say what to do where YAML made another type of a value than the user meant."""
-    if kind == "string_type" and isinstance(value, bool | int | float | date):
-        return ": write it in quotes"
-    return ": write the date as YYYY-MM-DD, without quotes" if kind == "date_type" and isinstance(value, str) else ""
-
-
-def _valid_keys(location: Sequence[str], root: type[Section]) -> list[str]:
-    """The keys a section knows."""
-    section = _section(location, root)
-    return list(section.model_fields) if section is not None else []
-
-
-def _section(location: Sequence[str], root: type[Section]) -> type[BaseModel] | None:
-    """The section at a location, found by walking the models; None where there is none."""
-    section: Any = root
-    for part in location:
-        field = section.model_fields.get(part) if section is not None else None
-        annotation: Any = field.annotation if field else None
-        options = [annotation, *get_args(annotation)]
-        section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return cast("type[BaseModel] | None", section)

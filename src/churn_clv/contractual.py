@@ -99,8 +99,8 @@ def train_contracts(config: ContractualConfig, progress: Callable[[str], None] =
     with clock.stage("fit on all customers"):
         model = new_model(config).fit(features, churned)
     with clock.stage("place the customers"):
-        value, cuts = contracts.value, config.grid
-        grid = freeze_grid(value, risk, cuts.value_cuts, cuts.risk_cuts)
+        value = contracts.value
+        grid = freeze_grid(value, risk, *config.grid.cuts())
         told = reasons(contributions, features, currency=config.contract.currency or "")
         placed = placed_customers(grid, risk, value).assign(reasons=told)
         judged = (

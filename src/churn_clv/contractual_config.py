@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import Field, model_validator
 
-from churn_clv.config import (
-    Config,
-    EvaluationSection,
-    GridSection,
-    Name,
-    Section,
-    TrackingSection,
-    TreesSection,
-    checked,
-    override,
-)
+from churn_clv.config import Config, EvaluationSection, Name, TrackingSection, TreesSection
 from churn_clv.data.contracts import ContractColumns
 from churn_clv.errors import ConfigError
+from churn_clv.sections import Section, checked, override
+from churn_clv.segment_sections import GridSection
 from churn_clv.yaml_file import read_yaml
 
 
@@ -53,13 +46,19 @@ class CrossFittingSection(EvaluationSection):
     folds: int = Field(default=5, ge=2, le=100)
 
 
+class ContractGridSection(GridSection):
+    """Cut points of the grid of contracts, whose value axis is the monthly value."""
+
+    value_axis: Literal["value_if_active"] = "value_if_active"
+
+
 class ContractualConfig(Section):
     """One complete run on contracts."""
 
     name: Name
     contract: ContractSection
     churn: TreesSection = TreesSection()
-    grid: GridSection = GridSection()
+    grid: ContractGridSection = ContractGridSection()
     evaluation: CrossFittingSection = CrossFittingSection()
     tracking: TrackingSection = TrackingSection()
 

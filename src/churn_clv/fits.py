@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from io import StringIO
 from typing import Any
 
@@ -27,8 +28,12 @@ from churn_clv.models.purchase_model import PurchaseModel
 from churn_clv.models.risk import RiskModel
 from churn_clv.models.value import METHODS as VALUE_METHODS
 from churn_clv.models.value import ValueModel
+from churn_clv.playbook_file import load_playbook
 from churn_clv.score import FittedModels, ValueSettings, value_and_risk
+from churn_clv.segments.accounts import Accounts
 from churn_clv.segments.grid import Grid, freeze_grid
+from churn_clv.segments.playbook import Playbook
+from churn_clv.segments.schemes import Schemes, freeze_schemes
 
 FEWEST_CUSTOMERS = 20
 PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
@@ -40,12 +45,27 @@ PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run stands on: its config, the log with its events, and customer attributes."""
+    """What a run stands on: its config, the log with its events, and what was given of each customer.
+
+    given: customer attributes by id, accounts included; `attributes` are those that models may read.
+    """
 
     config: Config
     log: TransactionLog
-    attributes: pd.DataFrame | None = None
+    given: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return self.config.segments.accounts()
+
+    @cached_property
+    def playbook(self) -> Playbook:
+        return load_playbook(self.config.actions.playbook)
+
+    @cached_property
+    def attributes(self) -> pd.DataFrame | None:
+        return None if self.given is None else self.given.drop(columns=self.accounts.columns(self.given))
 
 
 @dataclass(frozen=True)
@@ -59,31 +79,42 @@ class Methods:
 
 
 def fit_models(
-    evidence: Evidence, as_of: date, labels: Sequence[LabelWindow], methods: Methods, grid: Grid | None
+    evidence: Evidence,
+    as_of: date,
+    labels: Sequence[LabelWindow],
+    methods: Methods,
+    reference: FittedModels | None = None,
 ) -> FittedModels:
-    """Fit every model on what was known on a day; without a grid, freeze one from that day's scores."""
+    """Fit every model on what was known on a day; cut points are those of `reference`, or frozen from that day's scores."""
     config = evidence.config
     description = description_at(evidence, labels)
-    features = describe(evidence.log, [as_of], description, evidence.attributes).droplevel("cutoff")
-    horizon_days = (config.windows.holdout_end - config.windows.calibration_end).days
-    known = known_at(evidence, as_of, horizon_days, features)
+    settings = ValueSettings(
+        (config.windows.holdout_end - config.windows.calibration_end).days, duration_days(config.value.clv_horizon),
+        config.value.annual_discount_rate, config.value.spend_days, description.feature_set, description.event_kinds,
+        config.data.currency or "", evidence.log.value_is,
+    )  # fmt: skip
+    features = describe(evidence.log, [as_of], settings.description, evidence.attributes).droplevel("cutoff")
+    known = known_at(evidence, as_of, settings.horizon_days, features)
     past = past_of(evidence, labels, description, with_spend=bool(VALUE_METHODS[methods.value]))
     churn = RiskModel(methods.churn, methods.trees).fit(past)
     churn.calibrator = methods.calibrator
     if churn.note:
         evidence.notes.append(f"Churn model: {churn.note}.")
     value = ValueModel(methods.value, methods.trees).fit(past)
-    settings = ValueSettings(
-        horizon_days, duration_days(config.value.clv_horizon), config.value.annual_discount_rate,
-        config.value.spend_days, description.feature_set, description.event_kinds, config.data.currency or "",
+    grid, schemes = (reference.grid, reference.schemes) if reference else _cuts(
+        evidence, known, value_and_risk(churn, value, settings, known).assign(horizon_days=settings.horizon_days)
     )  # fmt: skip
-    ungridded = FittedModels(known.purchases, known.spend, churn, value, grid or Grid((), ()), settings)
-    if grid is not None:
-        return ungridded
-    reference = value_and_risk(ungridded, known)
-    cuts = config.grid
-    frozen = freeze_grid(reference["value_if_active"], reference["churn_probability"], cuts.value_cuts, cuts.risk_cuts)
-    return replace(ungridded, grid=frozen)
+    return FittedModels(
+        known.purchases, known.spend, churn, value, grid, schemes, evidence.playbook, evidence.accounts, settings
+    )
+
+
+def _cuts(evidence: Evidence, known: Known, scores: pd.DataFrame) -> tuple[Grid, Schemes]:
+    """Freeze the cut points of the grid and of every scheme from the scores of one day."""
+    section, attributes = evidence.config.grid, evidence.attributes
+    grid = freeze_grid(scores[section.value_axis], scores["churn_probability"], *section.cuts(), section.value_axis)
+    traits = [] if attributes is None else [str(name) for name in attributes.columns]
+    return grid, freeze_schemes(scores, known.features, traits, evidence.config.segments.seed)
 
 
 def description_at(evidence: Evidence, labels: Sequence[LabelWindow]) -> Description:

@@ -11,7 +11,7 @@ from churn_clv.data.description import Description, describe
 from churn_clv.data.events import event_columns
 from churn_clv.data.features import BEHAVIOURAL_NAMES
 from churn_clv.data.summary import Spend, require_known_customers, summarize
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.transactions import TransactionLog, ValueIs
 from churn_clv.data.windows import DAYS_PER_YEAR
 from churn_clv.evaluation.labels import model as model_name
 from churn_clv.models.clv import discounted_purchases
@@ -21,13 +21,28 @@ from churn_clv.models.purchase_model import PurchaseModel
 from churn_clv.models.reasons import reasons
 from churn_clv.models.risk import RiskModel
 from churn_clv.models.value import ValueModel
+from churn_clv.segments.accounts import Accounts, past_contribution
 from churn_clv.segments.grid import Grid, place
+from churn_clv.segments.playbook import Playbook
+from churn_clv.segments.schemes import LABELS, Schemes, labels
 
 SCORE_COLUMNS = [
-    "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "p_alive", "expected_purchases",
-    "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk", "churn_probability",
-    "value_tier", "risk_tier", "segment", "action", "reasons",
+    "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "value_to_date", "p_alive",
+    "expected_purchases", "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk",
+    "churn_probability", "value_tier", "risk_tier", "segment", "action", *LABELS, "reasons",
 ]  # fmt: skip
+
+
+# Scores that are numbers, which a composite value may weight.
+SCORED_NUMBERS = (
+    "frequency",
+    "value_to_date",
+    "p_alive",
+    "expected_purchases",
+    "expected_spend",
+    "clv",
+    "value_if_active",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class ValueSettings:
     """What the fitted numbers mean: horizons in days, the yearly discount rate, the days behind monetary_value.
 
     feature_set and event_kinds say which features the trees read. currency: unit of the amounts, empty where none was named.
+    value_is: what the amounts are, "revenue", "margin" or "purchases".
     """
 
     horizon_days: int
@@ -44,15 +60,17 @@ class ValueSettings:
     feature_set: str = "behaviour"
     event_kinds: tuple[str, ...] = ()
     currency: str = ""
+    value_is: ValueIs = "revenue"
 
     @property
     def description(self) -> Description:
-        return Description(self.feature_set, tuple(self.event_kinds))
+        """What is described of the customers that are scored: the segments read behaviour, whatever the trees read."""
+        return Description("behaviour" if self.feature_set == "rfm" else self.feature_set, tuple(self.event_kinds))
 
 
 @dataclass(frozen=True)
 class FittedModels:
-    """Everything that scores a customer: parameters and cut points, no customer's data.
+    """Everything that scores a customer: parameters, cut points and plans, no customer's data.
 
     spend is None for a log without amounts: every purchase then counts as 1.
     """
@@ -62,6 +80,9 @@ class FittedModels:
     churn: RiskModel
     value: ValueModel
     grid: Grid
+    schemes: Schemes
+    playbook: Playbook
+    accounts: Accounts
     settings: ValueSettings
 
 
@@ -75,25 +96,31 @@ def score(
     log
         A cleaned log; days after `as_of` are not looked at.
     attributes
-        Customer attributes indexed by customer_id, if the churn model was trained with them; None counts them as
-        missing.
+        Customer attributes indexed by customer_id, if the models were trained with them; None counts them as missing.
+        Those that `models.accounts` names value customers, and no model reads them.
 
     Returns
     -------
     DataFrame indexed by customer_id with `SCORE_COLUMNS`. Days: recency, T, horizon_days. Currency of the log:
-    monetary_value, expected_spend_per_purchase, expected_spend (V_res, undiscounted, over the horizon),
-    value_if_active (V_act), value_at_risk (R V_act), clv (discounted, over the CLV horizon). Probabilities:
-    p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
-    p_alive is the purchase model's own: the churn model corrects R, not p_alive.
+    monetary_value, value_to_date (net, of all days so far), expected_spend_per_purchase, expected_spend (V_res,
+    undiscounted, over the horizon), value_if_active (V_act), value_at_risk (R V_act), clv (discounted, over the CLV
+    horizon). Probabilities: p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
+    p_alive is the purchase model's own: the churn model corrects R, not p_alive. The segments are those of the grid and
+    of `churn_clv.segments.schemes`, by the cuts that the models carry.
     """
     known = known_to(models, log, as_of, attributes)
-    return score_known(models, known, models.churn.contributions(known), as_of)
+    return score_known(models, known, models.churn.contributions(known), as_of, attributes)
 
 
-def score_known(models: FittedModels, known: Known, contributions: pd.DataFrame, as_of: date) -> pd.DataFrame:
+def score_known(
+    models: FittedModels,
+    known: Known,
+    contributions: pd.DataFrame,
+    as_of: date,
+    attributes: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Score the customers of `known_to`; `contributions` are the churn model's own for them. See `score`."""
-    scores = value_and_risk(models, known)
-    scores = scores.join(place(models.grid, scores))
+    scores = placed(models, known, attributes)
     inputs, currency = models.churn.tree_inputs(known), models.settings.currency
     # Of events that came without any table nothing can be said: they are unknown, not none.
     events = [name for name in event_columns(models.settings.event_kinds) if name in inputs.columns]
@@ -101,9 +128,18 @@ def score_known(models: FittedModels, known: Known, contributions: pd.DataFrame,
     scores["reasons"] = reasons(
         contributions.drop(columns=unknown), inputs, known.summary, currency=currency, corrected=corrected_model(models)
     )
-    scores.insert(0, "as_of", as_of)
-    scores.insert(1, "horizon_days", models.settings.horizon_days)
-    return scores[SCORE_COLUMNS]
+    return scores.assign(as_of=as_of)[SCORE_COLUMNS]
+
+
+def placed(models: FittedModels, known: Known, attributes: pd.DataFrame | None) -> pd.DataFrame:
+    """Score the customers and give each a cell of the grid and a segment of every scheme."""
+    scores = value_and_risk(models.churn, models.value, models.settings, known)
+    horizon_days = models.settings.horizon_days
+    to_date = (known.features["mean_amount"] * (scores["frequency"] + 1)).rename("value_to_date")
+    scores = scores.join(place(models.grid, scores, models.playbook)).join(to_date).assign(horizon_days=horizon_days)
+    margin_rate = 1.0 if models.settings.value_is == "margin" else models.playbook.margin_rate
+    earned = past_contribution(models.accounts, to_date, attributes, margin_rate)
+    return scores.join(labels(models.schemes, scores, known.features, earned))
 
 
 def corrected_model(models: FittedModels) -> str:
@@ -122,30 +158,31 @@ def known_to(models: FittedModels, log: TransactionLog, as_of: date, attributes:
     """
     summary = summarize(log, as_of, models.settings.spend_days)
     require_known_customers(summary, as_of)
-    features = describe(log, [as_of], models.settings.description, attributes).droplevel("cutoff")
+    traits = None if attributes is None else attributes.drop(columns=models.accounts.columns(attributes))
+    features = describe(log, [as_of], models.settings.description, traits).droplevel("cutoff")
     unknown = [name for name in trained_attributes(models) if name not in features.columns]
     features = features.assign(**dict.fromkeys(unknown, float("nan")))
     return Known(summary.loc[features.index], features, models.purchases, models.spend, models.settings.horizon_days)
 
 
 def trained_attributes(models: FittedModels) -> list[str]:
-    """Return the names of the customer attributes that the models were trained with."""
+    """Return the names of the customer attributes that the models and the segments were trained with."""
     events = event_columns(models.settings.event_kinds)
-    read = dict.fromkeys([*models.churn.feature_names, *models.value.feature_names])
+    read = dict.fromkeys([*models.churn.feature_names, *models.value.feature_names, *models.schemes.attributes])
     return [name for name in read if name not in BEHAVIOURAL_NAMES and name not in events]
 
 
-def value_and_risk(models: FittedModels, known: Known) -> pd.DataFrame:
+def value_and_risk(churn: RiskModel, value_model: ValueModel, settings: ValueSettings, known: Known) -> pd.DataFrame:
     """Combine the models into value and risk of each customer, before any grid.
 
     The purchase and spend models say what an active customer is worth; the risk model says how likely activity is.
     Purchases, spend and CLV carry its P(active), so that all of them agree with the risk shown.
     """
-    settings, summary = models.settings, known.summary
-    risk = models.churn.predict_probability(known)
-    value = models.value.forecast(known, risk)
+    summary = known.summary
+    risk = churn.predict_probability(known)
+    value = value_model.forecast(known, risk)
     scores = summary[["frequency", "recency", "T", "monetary_value"]].copy()
-    scores["p_alive"] = models.purchases.probability_alive(summary)
+    scores["p_alive"] = known.purchases.probability_alive(summary)
     scores["churn_probability"] = risk
     scores["expected_purchases"] = (1 - risk) * known.purchases_if_active
     scores["expected_spend_per_purchase"] = value["value_if_active"] / known.purchases_if_active
@@ -153,7 +190,7 @@ def value_and_risk(models: FittedModels, known: Known) -> pd.DataFrame:
     scores["expected_spend"] = value["expected_spend"]
     scores["value_at_risk"] = risk * value["value_if_active"]
     discounted = discounted_purchases(
-        models.purchases, summary, horizon=settings.clv_horizon_days,
+        known.purchases, summary, horizon=settings.clv_horizon_days,
         annual_discount_rate=settings.annual_discount_rate, periods_per_year=DAYS_PER_YEAR,
     )  # fmt: skip
     # The purchase model's CLV, scaled as its spend in the horizon was. Where that is 0, nothing is expected beyond it either.

@@ -24,13 +24,15 @@ from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, Windows, resolve_windows
 from churn_clv.evaluation.intervals import interval_quality
-from churn_clv.evaluation.judgement import Judgement, judge
+from churn_clv.evaluation.judgement import RUN, Judgement, judge
 from churn_clv.evaluation.labels import Unit
 from churn_clv.fits import Evidence, fit_models
 from churn_clv.models import ModelWarning
 from churn_clv.models.known import Known
 from churn_clv.rivals import rival_forecasts
-from churn_clv.score import FittedModels, corrected_model, known_to, score, score_known
+from churn_clv.score import SCORED_NUMBERS, FittedModels, corrected_model, known_to, score, score_known
+from churn_clv.segmentation import Segmentation, segment
+from churn_clv.segments.accounts import check_accounts
 from churn_clv.segments.cell_reasons import cell_reasons
 from churn_clv.segments.grid import cell_table
 from churn_clv.stages import Clock
@@ -54,6 +56,7 @@ class Run:
     scores: pd.DataFrame
     production_grid: pd.DataFrame
     cell_reasons: pd.DataFrame
+    segmentation: Segmentation
     outside_training: pd.Series
     fingerprint: str
     notes: list[str]
@@ -83,14 +86,14 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     notes: list[str] = []
     with clock.stage("read the log"):
         evidence = open_evidence(config, notes)
-        log, attributes = evidence.log, evidence.attributes
+        log, given = evidence.log, evidence.given
         windows = resolved_windows(config, log)
     with clock.stage("choose the methods"), noted(notes):
         choice = choose(evidence, windows, progress)
     with clock.stage("fit as of calibration_end"), noted(notes):
-        judged_models = fit_models(evidence, windows.calibration_end, windows.labels, choice.methods, None)
+        judged_models = fit_models(evidence, windows.calibration_end, windows.labels, choice.methods)
     with clock.stage("judge on the holdout"):
-        judged = score(judged_models, log, windows.calibration_end, attributes)
+        judged = score(judged_models, log, windows.calibration_end, given)
         outcomes = _holdout_outcomes(log, windows)
         intervals = _intervals(config, log, windows, judged_models, outcomes)
         with noted(notes):
@@ -100,23 +103,32 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
             bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.evaluation.seed,
             learned=_learned(log, windows), counted_in=Unit(config.data.currency, log.value_is).noun,
         )  # fmt: skip
-        judged_grid = cell_table(judged_models.grid, judged, outcomes)
+        judged_grid = cell_table(judged_models.grid, judged, outcomes, judged_models.playbook)
     with clock.stage("refit on the whole log"), noted(notes):
-        models = fit_models(
-            evidence, windows.score_as_of, windows.production_labels, choice.methods, judged_models.grid
-        )
+        models = fit_models(evidence, windows.score_as_of, windows.production_labels, choice.methods, judged_models)
     with clock.stage("score the customers"):
-        known = known_to(models, log, windows.score_as_of, attributes)
+        known = known_to(models, log, windows.score_as_of, given)
         contributions = models.churn.contributions(known)
-        scores = score_known(models, known, contributions, windows.score_as_of)
-        production_grid = cell_table(models.grid, scores)
+        scores = score_known(models, known, contributions, windows.score_as_of, given)
+        production_grid = cell_table(models.grid, scores, playbook=models.playbook)
         why = _cell_reasons(models, known, contributions, scores)
         outside = _outside_training(models, known)
+    with clock.stage("judge the segments and plan actions"):
+        segmentation = segment(
+            evidence,
+            windows,
+            judged_models,
+            judged.join(outcomes),
+            models,
+            known,
+            scores,
+            _past_biases(choice, judgement, notes),
+        )
     learned = [_labels(windows)] if judged_models.churn.members or judged_models.value.members else []
     notes += [*choice.headlines, *learned, *judgement.sentences()]
     return Run(
         config, log, windows, choice, models, judged_models, judged.join(outcomes), judged_grid, judgement, scores,
-        production_grid, why, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
+        production_grid, why, segmentation, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
     )  # fmt: skip
 
 
@@ -153,6 +165,7 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
         touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in log.events.steps if step.rows]
         left_out = f": {'; '.join(touched)}" if touched else ""
         notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
+    check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))
     return Evidence(config, log, attributes, notes)
 
 
@@ -162,6 +175,20 @@ def _cell_reasons(
     return cell_reasons(
         contributions, models.churn.tree_inputs(known), scores, models.settings.currency, corrected_model(models)
     )
+
+
+def _past_biases(choice: Choice, judgement: Judgement, notes: list[str]) -> list[float]:
+    """Relative errors of total value: on the holdout, and at the earlier origins that chose the methods."""
+    found = [float(judgement.value.loc[("bias", RUN), "value"])]
+    if choice.backtest is not None:
+        found += choice.backtest.figures("value")[("bias", choice.methods.value)].tolist()
+    nothing = sum(bias <= -1 for bias in found)
+    if nothing:
+        notes.append(
+            f"At {nothing} of {len(found)} past dates the total was forecast as nothing: the interval of the customer "
+            "equity leaves them out, it is too narrow."
+        )
+    return [bias for bias in found if bias > -1]
 
 
 def _outside_training(models: FittedModels, known: Known) -> pd.Series:

@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from churn_clv.config import ConfigError, DataSection, parse_config
+from churn_clv.config import DataSection, parse_config
 from churn_clv.data.contract import EventsTable
+from churn_clv.errors import ConfigError
 
 WINDOWS = {"calibration_end": date(2024, 1, 1), "holdout_end": date(2024, 7, 1)}
 

@@ -107,7 +107,7 @@ def test_numbers_that_arrive_as_text_are_refused_and_not_taken_for_missing(place
     assert evidence.attributes is not None
     ages = evidence.attributes.assign(age=np.arange(len(evidence.attributes)) % 40)
     methods = Methods("offset_hybrid", "hurdle", run.config.churn.trees())
-    aged = replace(evidence, attributes=ages)
+    aged = replace(evidence, given=ages)
     models = fit_models(aged, run.windows.calibration_end, run.windows.labels, methods, None)
     write_model(tmp_path, model_files(models, run.config.data.column_names(), run.config.data.reading_rules(), {}))
     ages.assign(age=ages["age"].astype("str") + " years").to_csv(tmp_path.parent / "years.csv")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from churn_clv.config import ConfigError
 from churn_clv.delivery.experiment import load_experiment
+from churn_clv.errors import ConfigError
 
 BASE = "name: b\ndata: {source: simulated}\nwindows: {calibration_end: 2024-06-30, holdout_end: 2024-12-15}\n"
 

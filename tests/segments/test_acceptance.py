@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_clv.segments.acceptance import Rival, _tercile_cvs, accept, rfm_rival
+from churn_clv.segments.acceptance import Rival, _cut_cvs, accept, rfm_rival
 from churn_clv.segments.grid import Grid, freeze_grid, place
 from churn_clv.train import Run
 
@@ -169,7 +169,7 @@ def test_the_spread_of_the_cuts_is_that_of_drawn_bootstrap_samples() -> None:
     drawn = np.sort(rng.choice(values, (20_000, 151)), axis=1)
     slow = [drawn[:, k].std() / drawn[:, k].mean() for k in (50, 100)]
     # 20 000 draws each: a standard deviation has a standard error of about half a percent
-    assert _tercile_cvs(values, np.random.default_rng(3), draws=20_000) == pytest.approx(slow, rel=0.03)
+    assert _cut_cvs(values, "terciles", np.random.default_rng(3), draws=20_000) == pytest.approx(slow, rel=0.03)
 
 
 def test_few_customers_have_unstable_cuts_and_fixed_cuts_have_none(true: Case) -> None:

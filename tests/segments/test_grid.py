@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import churn_clv.train as train_room
 from churn_clv.models import BetaGeoModel, GammaGammaModel
 from churn_clv.models.clv import value_if_active
-from churn_clv.segments.actions import PLAYBOOK, plan_for
 from churn_clv.segments.grid import Grid, cell_table, freeze_grid, place
+from churn_clv.segments.playbook import Playbook, default_playbook
 from churn_clv.train import Run
 
 TERCILES = "terciles"
@@ -54,8 +54,25 @@ def test_each_customer_gets_the_plan_of_the_own_cell() -> None:
     found = place(freeze_grid(scores["value_if_active"], scores["churn_probability"], TERCILES, TERCILES), scores)
     assert found.index.equals(scores.index)
     for row in found.itertuples():
-        assert (row.segment, row.action) == plan_for(row.value_tier, row.risk_tier)
-    assert set(zip(found["value_tier"], found["risk_tier"], strict=True)) == set(PLAYBOOK)
+        plan = default_playbook().plan_for(row.value_tier, row.risk_tier)
+        assert (row.segment, row.action) == (plan.segment, plan.action)
+    assert set(zip(found["value_tier"], found["risk_tier"], strict=True)) == {
+        (plan.value, plan.risk) for plan in default_playbook().grid
+    }
+
+
+def test_a_playbook_of_ones_own_names_the_cells_of_customers_and_table_alike() -> None:
+    scores = drawn(200)
+    grid = freeze_grid(scores["value_if_active"], scores["churn_probability"], TERCILES, TERCILES)
+    content = default_playbook().to_dict()
+    own = Playbook.from_dict(content | {"grid": [{**content["grid"][0], "segment": "Stars", "action": "Thank them"}]})
+    found = place(grid, scores, own)
+    stars = found["segment"] == "Stars"
+    assert stars.any() and (found.loc[stars, "action"] == "Thank them").all()
+    assert (stars == ((found["value_tier"] == "high") & (found["risk_tier"] == "low"))).all()
+    assert found.loc[~stars, "segment"].str.startswith("value ").all(), "a cell without a plan names itself"
+    table = cell_table(grid, scores.join(found), playbook=own)
+    assert table.loc[("low", "high"), ["segment", "action"]].tolist() == ["Stars", "Thank them"]
 
 
 def test_placing_depends_on_the_customer_alone() -> None:
@@ -262,9 +279,11 @@ def test_holdout_outcomes_are_never_tabulated_by_production_cell(monkeypatch: py
     calls: list[tuple[pd.DataFrame, pd.DataFrame | None]] = []
     original = train_room.cell_table
 
-    def spy(grid: Grid, scores: pd.DataFrame, outcomes: pd.DataFrame | None = None) -> pd.DataFrame:
+    def spy(
+        grid: Grid, scores: pd.DataFrame, outcomes: pd.DataFrame | None = None, *rest: Any, **named: Any
+    ) -> pd.DataFrame:
         calls.append((scores, outcomes))
-        return original(grid, scores, outcomes)
+        return original(grid, scores, outcomes, *rest, **named)
 
     monkeypatch.setattr(train_room, "cell_table", spy)
     run = train_room.train(small_config())

@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from churn_clv.config import Config, ConfigError, Name, override, parse_config, read_yaml
-from churn_clv.errors import InputError
+from churn_clv.config import Config, Name, parse_config
+from churn_clv.errors import ConfigError, InputError
 from churn_clv.evaluation.judgement import NAMES, RUN
 from churn_clv.evaluation.over_origins import over_origins
 from churn_clv.rolling import Rolling
+from churn_clv.sections import override
 from churn_clv.train import Run
+from churn_clv.yaml_file import read_yaml
 
 SHOWN = (
     ("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"), ("value", "rmse"),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from churn_clv.evaluation import figure_data
+from churn_clv.delivery import segment_figure_words as words
+from churn_clv.delivery.caption import FigureWords
+from churn_clv.evaluation import figure_data, segment_drawings
 from churn_clv.evaluation.figures import TIMING_SAMPLE, churned, method_name, origin_summary, unit_of
 from churn_clv.evaluation.labels import day, feature, model, percent, rounded
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
-
-
-class FigureWords(NamedTuple):
-    caption: str
-    alternative: str
 
 
 def words_of(name: str, run: Run) -> FigureWords:
@@ -161,7 +159,29 @@ def _importances(run: Run) -> FigureWords:
     )
 
 
-DESCRIPTIONS = {
+def _rfm(run: Run) -> FigureWords:
+    return words.rfm_words(run.segmentation.placements[-1].scores, run.windows.horizon_days)
+
+
+def _lifecycle_flow(run: Run) -> FigureWords:
+    steps, days = segment_drawings.stage_flows(run)
+    return words.lifecycle_flow_words(steps, *days)
+
+
+def _outcomes_lifecycle(run: Run) -> FigureWords:
+    return words.outcomes_words(run.segmentation.outcomes["lifecycle_stage"], "lifecycle stage", unit_of(run))
+
+
+def _cluster_profile(run: Run) -> FigureWords:
+    found = run.segmentation
+    return words.cluster_profile_words(found.differences["cluster"], found.profiles["cluster"])
+
+
+def _retention(run: Run) -> FigureWords:
+    return words.retention_words(run.segmentation.cohorts.activity, run.segmentation.cohorts.period)
+
+
+DESCRIPTIONS: Mapping[str, Callable[[Run], FigureWords]] = {
     "grid_production": _grid_production,
     "grid_judged": _grid_judged,
     "reliability": _reliability,
@@ -173,4 +193,15 @@ DESCRIPTIONS = {
     "frequency_recency": _frequency_recency,
     "importances": _importances,
     "origins": _origins,
+    "rfm": _rfm,
+    "lifecycle_flow": _lifecycle_flow,
+    "outcomes_lifecycle": _outcomes_lifecycle,
+    "pareto": lambda run: words.pareto_words(segment_drawings.curves(run)),
+    "cluster_profile": _cluster_profile,
+    "migration": lambda run: words.migration_words(*segment_drawings.last_migration(run)),
+    "budget": lambda run: words.budget_words(run.segmentation.budgets["segment"], unit_of(run)),
+    "retention": _retention,
+    "cohort_calibration": lambda run: words.cohort_calibration_words(
+        run.segmentation.cohorts.calibration, unit_of(run)
+    ),
 }

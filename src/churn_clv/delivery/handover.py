@@ -22,10 +22,13 @@ from churn_clv.models.purchase_model import PurchaseModel
 from churn_clv.models.risk import RiskModel
 from churn_clv.models.value import ValueModel
 from churn_clv.score import FittedModels, ValueSettings
+from churn_clv.segments.accounts import Accounts
 from churn_clv.segments.grid import Grid
+from churn_clv.segments.playbook import Playbook
+from churn_clv.segments.schemes import Schemes
 
 DIGESTS = "SHA256SUMS"
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, abo
     content = {
         "format": _FORMAT, "churn_clv": __version__, "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "about": about, "settings": asdict(models.settings), "grid": models.grid.to_dict(),
+        "schemes": models.schemes.to_dict(), "playbook": models.playbook.to_dict(), "accounts": asdict(models.accounts),
         "columns": asdict(columns), "reading": manner, "has_amount": models.spend is not None,
     }  # fmt: skip
     files = {"model.json": json.dumps(content, indent=1), "purchases.json": models.purchases.to_json()}
@@ -97,6 +101,9 @@ def read_model(folder: Path) -> ScoringModel:
         RiskModel.from_files(files),
         ValueModel.from_files(files),
         Grid.from_dict(content["grid"]),
+        Schemes.from_dict(content["schemes"]),
+        Playbook.from_dict(content["playbook"]),
+        Accounts(**content["accounts"]),
         ValueSettings(**content["settings"] | {"event_kinds": tuple(content["settings"]["event_kinds"])}),
     )
     return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.atomic import NameTaken, whole_folder
 from churn_clv.delivery.handover import model_files, write_model
 from churn_clv.delivery.report import render_report, write_figures
+from churn_clv.delivery.segment_lists import write_segmentation
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
@@ -59,6 +59,7 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     write_table(run.scores, folder / "scores.csv")
     write_table(run.judged, folder / "judged_scores.parquet")
     write_table(both_grids(run), folder / "grid.csv")
+    write_segmentation(run.segmentation, folder)
     (folder / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
     write_figures(figures, folder / "figures")
     html = render_report(run, figures, generated_at=started, run_name=run_name)
@@ -108,18 +109,16 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 def metrics_of(run: Run) -> dict[str, float]:
     """Return every metric of the run under its documented name."""
-    scores, grid = run.scores, run.judged_grid
-    share = grid["share"][grid["share"] > 0]
+    scores = run.scores
     totals = {
         "production/customers": float(len(scores)),
         "production/expected_spend": float(scores["expected_spend"].sum()),
         "production/value_at_risk": float(scores["value_at_risk"].sum()),
         "production/clv": float(scores["clv"].sum()),
         "production/mean_churn_probability": float(scores["churn_probability"].mean()),
-        "grid/axis_rank_correlation": float(run.judged["churn_probability"].corr(run.judged["value_if_active"], method="spearman")),
-        "grid/effective_cells": float(np.exp(-(share * np.log(share)).sum())),
     }  # fmt: skip
-    return run.judgement.metrics() | {name: value for name, value in totals.items() if value == value}
+    found = run.judgement.metrics() | totals | run.segmentation.metrics
+    return {name: value for name, value in found.items() if value == value}
 
 
 def parameters_of(run: Run) -> dict[str, dict[str, float]]:

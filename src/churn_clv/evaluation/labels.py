@@ -30,6 +30,7 @@ FEATURES: Mapping[str, str] = {
     "btyd_purchases": "the purchase model's forecast of purchases",
     "tenure_days": "days since the first purchase",
     "days_since_last_purchase": "days since the last purchase",
+    "days_since_purchase": "days since the last purchase",
     "median_gap_days": "usual gap between purchases, days",
     "longest_gap_days": "longest gap between purchases, days",
     "silence_to_longest_gap": "silence since the last purchase / longest gap",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from churn_clv.segments.grid import Cuts, Grid, cell_table, freeze_grid
+from churn_clv.segments.grid import TERCILES, Cuts, Grid, ValueShares, cell_table, exact_cuts, freeze_grid
 
 CHURN_GAP = 0.03
 SPEND_GAP = 0.15
@@ -89,9 +89,9 @@ def accept(
     effective_cells
         Exponential of the entropy of the cells' shares.
     rank_correlation
-        Spearman's, of churn_probability and value_if_active.
+        Spearman's, of churn_probability and the value axis.
     threshold_cv
-        Coefficient of variation of the least stable tercile cut, before rounding, over resampled customers.
+        Coefficient of variation of the least stable cut, before rounding, over resampled customers.
     same_cell
         Share of those placed both times who are in the same cell.
     identity
@@ -116,15 +116,15 @@ def accept(
     """
     _require(judged, outcomes, rival)
     cells = _cells(grid, judged, outcomes)
-    terciles = isinstance(value_cuts, str) and isinstance(risk_cuts, str)
+    terciles = all(cuts in ("terciles", TERCILES) for cuts in (value_cuts, risk_cuts))
     verdicts = {
         "monotone_churn": _monotone(grid, cells, "churn"),
         "monotone_spend": _monotone(grid, cells, "spend"),
         "calibration_churn": _calibrated(_churn_gaps(cells), CHURN_GAP, relative=False),
         "calibration_spend": _calibrated(_spend_gaps(cells), SPEND_GAP, relative=True),
         "effective_cells": _effective_cells(cells, terciles),
-        "rank_correlation": _rank_correlation(judged),
-        "threshold_cv": _threshold_cv(judged, value_cuts, risk_cuts, seed),
+        "rank_correlation": _rank_correlation(grid, judged),
+        "threshold_cv": _threshold_cv(grid, judged, value_cuts, risk_cuts, seed),
         "same_cell": _same_cell(judged, earlier),
         "identity": _identity(judged),
         "buyers_spend": _calibrated(_buyers_gaps(judged, outcomes), SPEND_GAP, relative=True),
@@ -279,8 +279,8 @@ def _effective_cells(cells: pd.DataFrame, terciles: bool) -> Verdict:
     return Verdict(effective, np.nan, None, f"{told}; not gated, as the cuts are not terciles of both axes")
 
 
-def _rank_correlation(judged: pd.DataFrame) -> Verdict:
-    risk, value = judged["churn_probability"].rank(), judged["value_if_active"].rank()
+def _rank_correlation(grid: Grid, judged: pd.DataFrame) -> Verdict:
+    risk, value = judged["churn_probability"].rank(), judged[grid.value_axis].rank()
     if min(risk.nunique(), value.nunique()) < 2:
         return Verdict(np.nan, RANK_CORRELATION, None, "An axis has one value only: no correlation")
     rho = float(np.corrcoef(risk, value)[0, 1])
@@ -289,13 +289,12 @@ def _rank_correlation(judged: pd.DataFrame) -> Verdict:
     )
 
 
-def _threshold_cv(judged: pd.DataFrame, value_cuts: Cuts, risk_cuts: Cuts, seed: int) -> Verdict:
+def _threshold_cv(grid: Grid, judged: pd.DataFrame, value_cuts: Cuts, risk_cuts: Cuts, seed: int) -> Verdict:
     rng = np.random.default_rng(seed)
     found = {}
-    for name, column, cuts in (("value", "value_if_active", value_cuts), ("risk", "churn_probability", risk_cuts)):
-        if isinstance(cuts, str):
-            for k, cv in enumerate(_tercile_cvs(judged[column].to_numpy(dtype=float), rng), start=1):
-                found[f"{name} cut {k}"] = cv
+    for name, column, cuts in (("value", grid.value_axis, value_cuts), ("risk", "churn_probability", risk_cuts)):
+        for k, cv in enumerate(_cut_cvs(judged[column].to_numpy(dtype=float), cuts, rng), start=1):
+            found[f"{name} cut {k}"] = cv
     if not found:
         return Verdict(0.0, THRESHOLD_CV, True, "The cuts are fixed: other customers would not move them")
     worst = max(found, key=lambda name: found[name])
@@ -303,19 +302,27 @@ def _threshold_cv(judged: pd.DataFrame, value_cuts: Cuts, risk_cuts: Cuts, seed:
     return Verdict(found[worst], THRESHOLD_CV, found[worst] <= THRESHOLD_CV, told)
 
 
-def _tercile_cvs(values: np.ndarray, rng: np.random.Generator, draws: int = 1000) -> list[float]:
-    """Coefficient of variation of both terciles over bootstrap samples.
+def _cut_cvs(values: np.ndarray, cuts: Cuts, rng: np.random.Generator, draws: int = 1000) -> list[float]:
+    """Coefficient of variation of each cut over bootstrap samples; none for fixed cuts.
 
     The k-th smallest of n resampled values is the sorted value at n times a Beta(k, n + 1 - k) draw, the k-th smallest
     of n uniforms: exact, and no sample has to be drawn.
     """
+    if isinstance(cuts, list):
+        return []
     ordered, n = np.sort(values), len(values)
+    if isinstance(cuts, ValueShares):
+        drawn = [exact_cuts(pd.Series(ordered[rng.integers(n, size=n)]), cuts) for _ in range(draws // 5)]
+        return [_variation(cut) for cut in np.array(drawn).T]
     found = []
-    for share in (1 / 3, 2 / 3):
+    for share in (TERCILES if isinstance(cuts, str) else cuts).shares:
         k = 1 + round(share * (n - 1))
-        cuts = ordered[np.minimum((n * rng.beta(k, n + 1 - k, draws)).astype(int), n - 1)]
-        found.append(float(cuts.std(ddof=1) / abs(cuts.mean())) if cuts.std() > 0 else 0.0)
+        found.append(_variation(ordered[np.minimum((n * rng.beta(k, n + 1 - k, draws)).astype(int), n - 1)]))
     return found
+
+
+def _variation(cuts: np.ndarray) -> float:
+    return float(cuts.std(ddof=1) / abs(cuts.mean())) if cuts.std() > 0 else 0.0
 
 
 def _same_cell(judged: pd.DataFrame, earlier: pd.DataFrame | None) -> Verdict:

@@ -9,7 +9,7 @@ What is the same for everybody takes no part.
 Number of clusters. Of those in the stated range the one with the highest mean silhouette, among those where clusters
 fitted to resampled customers agree with the first (mean adjusted Rand index at least STABILITY_FLOOR) and each has at
 least SMALLEST_SHARE of the customers; where none does, the most stable. Both are measured on a sample of at most
-SAMPLE customers. k-means always finds as many clusters as it is asked for: `Clusters.words` says how strong they are.
+SAMPLE customers, and the clusters are fitted to at most MOST_FITTED. k-means always finds as many clusters as it is asked for: `Clusters.words` says how strong they are.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from churn_clv.errors import InputError
 STABILITY_FLOOR = 0.8
 SMALLEST_SHARE = 0.01
 SAMPLE = 2000
-RESAMPLES = 10
+RESAMPLES = 5
+MOST_FITTED = 100_000
 LEVELS = 10
 MISSING = "(missing)"
 SOM_SHAPES = ((1, 2), (1, 3), (2, 2), (2, 3), (2, 4), (3, 3))
-SOM_STEPS = 5000
+SOM_STEPS = 2000
 
 Shape = tuple[int, int]
 Fitter = Callable[[np.ndarray, Shape, int], np.ndarray]
@@ -236,11 +237,11 @@ def _fit(
         raise ValueError("a customer occurs twice: one row a customer is wanted in features and value")
     ordered = features.sort_index()
     columns, left_out = scaling(ordered)
-    rows = _scaled(columns, ordered)
+    rows = _sampled(_scaled(columns, ordered), MOST_FITTED, seed)
     candidates = _judged(rows, shapes, fitter, seed)
     shape = _best(candidates)[0].shape if candidates else (1, 1)
     centres = fitter(rows, shape, seed) if candidates else rows.mean(axis=0, keepdims=True)
-    order = _by_value(centres, rows, value.reindex(ordered.index).to_numpy(dtype=float))
+    order = _by_value(centres, _scaled(columns, ordered), value.reindex(ordered.index).to_numpy(dtype=float))
     positions = tuple((int(node) // shape[1], int(node) % shape[1]) for node in order)
     return Clusters(method, columns, tuple(map(tuple, centres[order].tolist())), positions, left_out, candidates)
 
@@ -258,10 +259,15 @@ def _nearest(centres: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _judged(rows: np.ndarray, shapes: list[Shape], fitter: Fitter, seed: int) -> tuple[Candidate, ...]:
-    if len(rows) > SAMPLE:
-        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), SAMPLE, replace=False))]
+    rows = _sampled(rows, SAMPLE, seed)
     most = min(len(np.unique(rows, axis=0)), len(rows) - 1) if rows.shape[1] else 0
     return tuple(_candidate(rows, shape, fitter, seed) for shape in shapes if 2 <= shape[0] * shape[1] <= most)
+
+
+def _sampled(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    if len(rows) <= most:
+        return rows
+    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
 def _candidate(rows: np.ndarray, shape: Shape, fitter: Fitter, seed: int) -> Candidate:

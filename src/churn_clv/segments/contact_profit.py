@@ -131,95 +131,71 @@ def break_even_risk(scores: pd.DataFrame, terms: ContactTerms, save_rate: pd.Ser
     return least.fillna(np.inf).rename("break_even_risk")
 
 
-def allocate(profit: pd.Series, contact_cost: float, budget: float) -> pd.Series:
-    """Choose whom to contact: the largest expected profits first, as many contacts as the budget pays.
+def allocate(profit: pd.Series, outlay: pd.Series, budget: float) -> pd.Series:
+    """Choose whom to contact under a budget: greedily, the most expected profit by currency unit of expected outlay first.
 
-    As every contact costs the same, no other choice within the budget earns more. Nobody is contacted at a loss or for
-    nothing, so a part of the budget may be left. The budget pays contacts; offers that are taken come on top
-    (`expected_outlay`), and are already taken off the profit.
+    Whom the rest of the budget does not pay is passed over, and the next is tried. Nobody is contacted at a loss or for
+    nothing, so a part of the budget may be left. The budget is held in expectation: more goes out when more take the
+    offer. Where all outlays are equal no other choice earns more. Where they differ another one may, but by less than the
+    expected profit of one contact, the first that was passed over: even if parts of contacts could be bought, no choice
+    would earn more than the contacts before that one and the part of it that the budget still pays.
 
     Parameters
     ----------
-    profit
-        Expected profit of contacting each customer; see `contact_profit`.
-    contact_cost, budget
-        Currency; at no cost the budget limits nobody.
+    profit, outlay
+        Expected profit and expected cost of contacting each customer, currency, by customer id; see `contact_profit` and
+        `expected_outlay`. What costs nothing is limited by no budget.
+    budget
+        Currency; infinite for everybody who pays.
 
     Returns
     -------
-    Series of bool, index of ``profit``: True for those to contact. Equal profits are taken in the order of the id.
+    Series of bool, index of ``profit``: True for those to contact. Equals are taken in the order of the id.
 
     Raises
     ------
     ValueError
-        If the budget or the cost is negative or not a number, a profit is missing, or an id occurs twice.
+        If the budget is negative or not a number, a profit or outlay is missing, an outlay is negative, or an id occurs
+        twice.
+
+    References
+    ----------
+    Dantzig (1957), Discrete-Variable Extremum Problems, Operations Research 5(2), 266-288: the knapsack in parts.
 
     Examples
     --------
     >>> profit = pd.Series({"c": 5.0, "b": 5.0, "a": -1.0, "d": 9.0})
-    >>> allocate(profit, contact_cost=1.5, budget=3).to_dict()
-    {'c': False, 'b': True, 'a': False, 'd': True}
+    >>> allocate(profit, pd.Series({"a": 1.0, "b": 1.5, "c": 1.5, "d": 4.0}), budget=3).to_dict()
+    {'c': True, 'b': True, 'a': False, 'd': False}
     """
-    if not (contact_cost >= 0 and budget >= 0):
-        raise ValueError(f"contact_cost {contact_cost} and budget {budget} must be numbers and not negative")
+    if not budget >= 0:
+        raise ValueError(f"budget {budget} must be a number and not negative")
     _one_row_each(profit.index)
-    if profit.isna().any():
-        raise ValueError(f"{int(profit.isna().sum())} of {len(profit)} customers have no expected profit")
-    paying = profit[profit > 0].sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    chosen = paying.index[: _contacts(contact_cost, budget, len(paying))]
+    _one_row_each(outlay.index)
+    offers = pd.DataFrame({"profit": profit, "outlay": outlay.reindex(profit.index)}).sort_index(kind="stable")
+    bad = int((~np.isfinite(offers).all(axis=1) | (offers["outlay"] < 0)).sum())
+    if bad:
+        raise ValueError(f"{bad} of {len(profit)} customers have no expected profit, or no outlay of at least 0")
+    paying = offers[offers["profit"] > 0]
+    yields = (paying["profit"] / paying["outlay"]).sort_values(ascending=False, kind="stable")
+    ordered = paying.loc[yields.index, "outlay"]
+    chosen = ordered.index[_paid(ordered.to_numpy(dtype=float), budget)]
     return pd.Series(profit.index.isin(chosen), index=profit.index, name="contact")
 
 
-def profit_by_segment(
-    profit: pd.Series, outlay: pd.Series, contact: pd.Series, segment: pd.Series, contact_cost: float
-) -> pd.DataFrame:
-    """Add up each segment: what contacting everybody, all who pay, or the chosen would earn and cost.
-
-    Parameters
-    ----------
-    profit, outlay, contact
-        By customer id; see `contact_profit`, `expected_outlay` and `allocate`.
-    segment
-        Name of each customer's segment; the same customers in any order.
-    contact_cost
-        What each contact costs, currency.
-
-    Returns
-    -------
-    DataFrame indexed by segment, in the order of their names, every customer counted once: customers, profit_if_all
-    (contacting everybody), paying (customers with a positive profit), profit_if_paying, contacted, profit_of_contacted,
-    budget_of_contacted (their contacts), outlay_of_contacted (contacts and offers taken). Money in currency.
-
-    Raises
-    ------
-    ValueError
-        If the series are not about the same customers or a customer has no segment.
-
-    Examples
-    --------
-    >>> profit, outlay = pd.Series({"a": 4.0, "b": -1.0, "c": 2.0}), pd.Series({"a": 3.0, "b": 3.0, "c": 3.0})
-    >>> contact, segment = allocate(profit, 2.0, 2.0), pd.Series({"c": "Core", "a": "Core", "b": "Rest"})
-    >>> table = profit_by_segment(profit, outlay, contact, segment, 2.0)
-    >>> table[["customers", "profit_if_all", "paying", "contacted", "outlay_of_contacted"]].to_dict("index")["Core"]
-    {'customers': 2, 'profit_if_all': 6.0, 'paying': 2, 'contacted': 1, 'outlay_of_contacted': 3.0}
-    """
-    for name, other in {"outlay": outlay, "contact": contact, "segment": segment}.items():
-        _same_customers(profit.index, other, name)
-    chosen, pays = contact.reindex(profit.index).astype(bool), profit > 0
-    rows = pd.DataFrame({
-        "customers": 1, "profit_if_all": profit, "paying": pays.astype(int), "profit_if_paying": profit.where(pays, 0.0),
-        "contacted": chosen.astype(int), "profit_of_contacted": profit.where(chosen, 0.0),
-        "budget_of_contacted": chosen * float(contact_cost),
-        "outlay_of_contacted": outlay.reindex(profit.index).where(chosen, 0.0),
-    })  # fmt: skip
-    return rows.groupby(segment.reindex(profit.index).rename("segment"), observed=True).sum()
-
-
-def _contacts(contact_cost: float, budget: float, most: int) -> int:
-    if contact_cost == 0 or budget / contact_cost >= most:
-        return most
-    # A budget of .3 pays three contacts of .1, though .3 / .1 is a hair under 3 in binary.
-    return min(most, int(budget / contact_cost * (1 + 1e-12)))
+def _paid(outlays: np.ndarray, budget: float) -> np.ndarray:
+    """Whether each of the outlays is paid, taken in their order, those passed over that the rest does not pay."""
+    # A budget of .3 pays three contacts of .1, though three times .1 is a hair above .3 in binary.
+    left, waiting = budget * (1 + 1e-9), np.arange(len(outlays))
+    paid = np.zeros(len(outlays), dtype=bool)
+    while waiting.size:
+        spent = np.cumsum(outlays[waiting])
+        fitting = int(np.searchsorted(spent, left, side="right"))
+        paid[waiting[:fitting]] = True
+        left -= spent[fitting - 1] if fitting else 0.0
+        waiting = waiting[fitting + 1 :]
+        waiting = waiting[outlays[waiting] <= left]
+    return paid
 
 
 def _risk_and_value(scores: pd.DataFrame, terms: ContactTerms) -> tuple[pd.Series, pd.Series]:
@@ -249,10 +225,3 @@ def _one_row_each(index: pd.Index) -> None:
         raise ValueError(
             f"{int(index.duplicated().sum())} of {len(index)} rows repeat a customer id; want one row each"
         )
-
-
-def _same_customers(index: pd.Index, other: pd.Series, name: str) -> None:
-    _one_row_each(other.index)
-    missing, strange = index.difference(other.dropna().index), other.index.difference(index)
-    if len(missing) or len(strange):
-        raise ValueError(f"{name}: {len(missing)} of {len(index)} customers lack one, {len(strange)} have no profit")

@@ -1,0 +1,126 @@
+"""Lists of customers to work with, one file a segment, and the tables behind them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from churn_clv.data.small_tables import read_small_table
+from churn_clv.delivery.atomic import whole_folder
+from churn_clv.delivery.tables import write_table
+from churn_clv.errors import InputError, nearest
+from churn_clv.segmentation import GRID, Segmentation
+from churn_clv.segments.migration import migration_matrix
+
+# What the person who works with a list needs of each customer.
+LISTED = [
+    "segment", "action", "channel", "contact", "contact_profit", "expected_outlay", "expected_spend", "value_if_active",
+    "value_at_risk", "clv", "churn_probability", "p_alive", "frequency", "days_since_purchase", "value_to_date",
+    "rfm_segment", "lifecycle_stage", "value_class", "pareto_tier", "cluster", "map_cluster", "reasons",
+]  # fmt: skip
+SUFFIXES = (".csv", ".parquet")
+
+
+def write_lists(customers: pd.DataFrame, scheme: str, folder: Path) -> list[Path]:
+    """Write the customers of each segment of a scheme to ``<segment>.csv`` and ``<segment>.parquet``, best value first.
+
+    Parameters
+    ----------
+    customers
+        One row a customer by customer_id, with expected_spend and the scheme's column; written are the columns LISTED, as far
+        as they are there, and the scheme's.
+
+    Raises
+    ------
+    InputError
+        If there is no such scheme.
+    """
+    if scheme not in customers:
+        raise InputError(f"no scheme {scheme!r} among the scores{nearest(scheme, [str(c) for c in customers.columns])}")
+    columns = list(dict.fromkeys([*(name for name in LISTED if name in customers), scheme]))
+    ordered = customers.sort_index(kind="stable").sort_values("expected_spend", ascending=False, kind="stable")
+    paths = []
+    names = _file_names(sorted(map(str, ordered[scheme].dropna().unique())))
+    for segment, members in ordered[columns].groupby(scheme, sort=True, observed=True):
+        paths += _both(members, folder / names[str(segment)])
+    return paths
+
+
+def write_segmentation(found: Segmentation, folder: Path) -> None:
+    """Write the lists of the run's customers to ``lists/`` and the tables about the segments to ``segments/``."""
+    customers = listed(found)
+    write_lists(customers, GRID, folder / "lists" / "grid")
+    _both(customers.loc[customers["contact"], [n for n in LISTED if n in customers]], folder / "lists" / "to-contact")
+    _both(found.win_back, folder / "lists" / "win-back")
+    _both(found.look_alikes.customers, folder / "lists" / "look-alikes")
+    if len(found.prospects):
+        _both(pd.DataFrame({"lifecycle_stage": "prospect"}, index=found.prospects), folder / "lists" / "prospects")
+    for name, table in tables_of(found).items():
+        write_table(table, folder / "segments" / f"{name}.csv")
+
+
+def listed(found: Segmentation) -> pd.DataFrame:
+    """Return today's customers with their segments and what is planned for each."""
+    scores = found.production.scores
+    planned = found.plan.drop(columns="segment").join(found.other_values)
+    return scores.assign(days_since_purchase=scores["T"] - scores["recency"]).join(planned)
+
+
+def tables_of(found: Segmentation) -> dict[str, pd.DataFrame]:
+    """Return the tables about the segments, without customers, name -> table."""
+    moved = {
+        f"migration_{m.before.day}_{m.after.day}": migration_matrix(m.before.scores[GRID], m.after.scores[GRID])
+        for m in found.movements
+    }
+    changed = pd.concat({
+        (str(m.before.day), str(m.after.day), axis): table for m in found.movements for axis, table in m.changes.items()
+    }, names=["before", "after", "axis"]).droplevel(-1)  # fmt: skip
+    tables = {
+        "acceptance": found.acceptance, "quality": found.quality.drop(columns="missing_ids"),
+        **{f"outcomes_{name}": table for name, table in found.outcomes.items()},
+        **{f"budget_{name}": table for name, table in found.budgets.items()},
+        **{f"profile_{name}": table for name, table in found.profiles.items()},
+        **{name: table.rename_axis("from") for name, table in moved.items()}, "what_changed": changed,
+        "cohorts": found.cohorts.table, "cohort_activity": found.cohorts.activity,
+        "cohort_calibration": found.cohorts.calibration, "cohort_fit": found.cohorts.fit,
+    }  # fmt: skip
+    return tables if found.cohorts.payback is None else tables | {"payback": found.cohorts.payback}
+
+
+def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
+    """Write the lists of a scheme from a score file into a new folder, which appears when it is complete.
+
+    Raises
+    ------
+    InputError
+        If the file is no score file, has no such scheme, or the folder exists.
+    """
+    table = read_small_table(scores, text_column="customer_id").reset_index()
+    missing = [name for name in ("customer_id", "expected_spend", "T", "recency") if name not in table]
+    if missing:
+        raise InputError(f"{scores}: no column {', '.join(missing)}, so these are no scores of a log")
+    table = table.set_index("customer_id").assign(days_since_purchase=lambda t: t["T"] - t["recency"])
+    with whole_folder(folder) as partial:
+        names = [path.name for path in write_lists(table, scheme, partial)]
+    return [folder / name for name in names]
+
+
+def _both(table: pd.DataFrame, path: Path) -> list[Path]:
+    paths = [path.with_name(path.name + suffix) for suffix in SUFFIXES]
+    for one in paths:
+        write_table(table, one)
+    return paths
+
+
+def _file_names(segments: list[str]) -> dict[str, str]:
+    """A file's name for each segment: letters, digits and dashes; a number where two would be the same."""
+    names: dict[str, str] = {}
+    for segment in segments:
+        slug = re.sub(r"[^a-z0-9]+", "-", segment.lower()).strip("-") or "segment"
+        taken = sum(
+            name == slug or re.fullmatch(re.escape(slug) + r"-\d+", name) is not None for name in names.values()
+        )
+        names[segment] = f"{slug}-{taken + 1}" if taken else slug
+    return names

@@ -1,0 +1,111 @@
+"""Every figure of a run's segments by name: which of its frames each is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from churn_clv.evaluation import cohort_figures, movement_figures, segment_figures
+from churn_clv.evaluation.labels import Unit
+from churn_clv.segments.concentration import concentration_curve
+from churn_clv.segments.lifecycle import STAGES
+from churn_clv.segments.migration import flows, migration_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from churn_clv.train import Run
+
+
+def stage_flows(run: Run) -> tuple[list[pd.DataFrame], list[date]]:
+    """Return the flows between lifecycle stages from day to day, and the days, the last of them calibration_end."""
+    placed = run.segmentation.placements
+    stages = [placement.scores["lifecycle_stage"] for placement in placed]
+    steps = [flows(before, after, STAGES) for before, after in pairwise(stages)]
+    return steps, [placement.day for placement in placed]
+
+
+def last_migration(run: Run) -> tuple[pd.DataFrame, date, date]:
+    """Return the migration between the cells of the grid over the last period before calibration_end, and its days."""
+    before, after = run.segmentation.placements[-2:]
+    matrix = migration_matrix(before.scores["segment"], after.scores["segment"], cells(run))
+    return matrix, before.day, after.day
+
+
+def cells(run: Run) -> list[str]:
+    """Return the names of the grid's cells: the highest value first, and within it the lowest risk."""
+    grid, names = run.judged_models.grid, run.judged_grid["segment"]
+    return [str(names[risk, value]) for value in reversed(grid.value_tiers) for risk in grid.risk_tiers]
+
+
+def curves(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the concentration curves of what was expected of the judged customers, what they brought, and CLV today."""
+    noun = unit_of(run).noun
+    return {
+        f"expected {noun}": concentration_curve(run.segmentation.placements[-1].scores["expected_spend"]),
+        f"realised {noun} in the holdout": concentration_curve(run.segmentation.placements[-1].scores["spend"]),
+        "CLV of today's customers": concentration_curve(run.scores["clv"]),
+    }
+
+
+def unit_of(run: Run) -> Unit:
+    """Return what value is counted in."""
+    return Unit(run.config.data.currency, run.log.value_is)
+
+
+def _rfm(run: Run) -> Figure:
+    return segment_figures.rfm_figure(run.segmentation.placements[-1].scores, unit_of(run), run.windows.horizon_days)
+
+
+def _lifecycle_flow(run: Run) -> Figure:
+    steps, days = stage_flows(run)
+    return movement_figures.lifecycle_flow(steps, STAGES, *days)
+
+
+def _outcomes_lifecycle(run: Run) -> Figure:
+    table = run.segmentation.outcomes["lifecycle_stage"]
+    return segment_figures.segment_outcomes(table[table["customers"] > 0], "lifecycle stage", unit_of(run))
+
+
+def _pareto(run: Run) -> Figure:
+    return segment_figures.pareto_curve(curves(run), unit_of(run))
+
+
+def _cluster_profile(run: Run) -> Figure:
+    found = run.segmentation
+    return segment_figures.cluster_profile(found.differences["cluster"], found.profiles["cluster"])
+
+
+def _migration(run: Run) -> Figure:
+    return movement_figures.migration_figure(*last_migration(run), cells(run))
+
+
+def _budget(run: Run) -> Figure:
+    return segment_figures.budget_figure(run.segmentation.budgets["segment"], unit_of(run))
+
+
+def _retention(run: Run) -> Figure:
+    cohorts = run.segmentation.cohorts
+    return cohort_figures.retention_heatmap(cohorts.activity, cohorts.period)
+
+
+def _cohort_calibration(run: Run) -> Figure:
+    cohorts = run.segmentation.cohorts
+    return cohort_figures.cohort_forecasts(cohorts.calibration, cohorts.period, unit_of(run), run.windows.horizon_days)
+
+
+SEGMENT_DRAWINGS: Mapping[str, Callable[[Run], Figure]] = {
+    "rfm": _rfm,
+    "lifecycle_flow": _lifecycle_flow,
+    "outcomes_lifecycle": _outcomes_lifecycle,
+    "pareto": _pareto,
+    "cluster_profile": _cluster_profile,
+    "migration": _migration,
+    "budget": _budget,
+    "retention": _retention,
+    "cohort_calibration": _cohort_calibration,
+}
