@@ -85,7 +85,7 @@ class SegmentsSection(Section):
     composite_value: score or attribute columns -> weight, more is better in each, the weights sum to 1.
     """
 
-    period: str = "13 weeks"
+    period: str = "1 month"
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     cost_to_serve: str | None = None
     total_spend: str | None = None

@@ -228,6 +228,8 @@ def _save_rates(path: str | None, customers: pd.Index) -> pd.Series | None:
     rates = table.reset_index().astype({"customer_id": "str"}).set_index("customer_id")["save_rate"]
     if not rates.index.is_unique:
         raise InputError(f"actions.save_rates: {path}: {int(rates.index.duplicated().sum())} rows repeat a customer")
+    if not pd.api.types.is_numeric_dtype(rates):
+        raise InputError(f"actions.save_rates: {path}: the column save_rate holds text, not numbers")
     found = rates.reindex(customers)
     missing = int((~found.between(-1, 1)).sum())
     if missing:

@@ -336,3 +336,18 @@ def test_clusters_beyond_the_tree_s_eight_leaves_say_that_no_rule_leads_there() 
     assert 1 <= ruled.sum() <= 8
     assert told["found"].tolist() == ruled.astype(float).tolist()
     assert told["accuracy"].iloc[0] == pytest.approx(ruled.sum() / 9)  # nine clusters of equal size
+
+
+def test_features_that_are_missing_together_say_so_once() -> None:
+    """Limiting case: two columns of one table, known for the same half of the customers, are one fact about the table."""
+    rng = np.random.default_rng(3)
+    known = np.arange(40) % 2 == 0
+    features = pd.DataFrame({
+        "age": np.where(known, rng.normal(40, 9, 40), np.nan),
+        "income": np.where(known, rng.normal(9, 2, 40), np.nan),
+        "region": np.where(known, rng.choice(["north", "south"], 40), None),
+        "score": np.where(np.arange(40) < 5, np.nan, rng.normal(size=40)),
+    })  # fmt: skip
+    columns, _ = scaling(features)
+    told = [(c.feature, c.kind) for c in columns if c.kind == "missing" or c.level == MISSING]
+    assert told == [("age", "missing"), ("score", "missing")]

@@ -94,7 +94,10 @@ def read_model(folder: Path) -> ScoringModel:
         raise InputError(f"{folder}: holds no model of a log; a model of contracts scores tables, not logs")
     content = json.loads(files["model.json"])
     if content["format"] != _FORMAT:
-        raise InputError(f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}")
+        raise InputError(
+            f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}: train again, or use "
+            f"churn-clv {content['churn_clv']}, which wrote it"
+        )
     models = FittedModels(
         _purchase_model(files["purchases.json"]),
         GammaGammaModel.from_json(files["spend.json"]) if "spend.json" in files else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, count
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,10 @@ LISTED = [
     "rfm_segment", "lifecycle_stage", "value_class", "pareto_tier", "cluster", "map_cluster", "reasons",
 ]  # fmt: skip
 SUFFIXES = (".csv", ".parquet")
+MOST_LISTS = 100
+LONGEST_NAME = 60
+# What Windows takes for devices, whatever the ending.
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
 def write_lists(customers: pd.DataFrame, scheme: str, folder: Path) -> list[Path]:
@@ -35,14 +40,13 @@ def write_lists(customers: pd.DataFrame, scheme: str, folder: Path) -> list[Path
     Raises
     ------
     InputError
-        If there is no such scheme.
+        If there is no such scheme, a customer has no segment, or the column tells customers and not segments.
     """
-    if scheme not in customers:
-        raise InputError(f"no scheme {scheme!r} among the scores{nearest(scheme, [str(c) for c in customers.columns])}")
+    _require_scheme(customers, scheme)
     columns = list(dict.fromkeys([*(name for name in LISTED if name in customers), scheme]))
     ordered = customers.sort_index(kind="stable").sort_values("expected_spend", ascending=False, kind="stable")
     paths = []
-    names = _file_names(sorted(map(str, ordered[scheme].dropna().unique())))
+    names = _file_names(sorted(map(str, ordered[scheme].unique())))
     for segment, members in ordered[columns].groupby(scheme, sort=True, observed=True):
         paths += _both(members, folder / names[str(segment)])
     return paths
@@ -107,6 +111,16 @@ def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def _require_scheme(customers: pd.DataFrame, scheme: str) -> None:
+    if scheme not in customers:
+        raise InputError(f"no scheme {scheme!r} among the scores{nearest(scheme, [str(c) for c in customers.columns])}")
+    without, segments = int(customers[scheme].isna().sum()), customers[scheme].nunique()
+    if without:
+        raise InputError(f"{without:,} of {len(customers):,} customers have no {scheme}: no list for them")
+    if segments > MOST_LISTS:
+        raise InputError(f"{scheme} has {segments:,} different values, more than {MOST_LISTS}: it names no segments")
+
+
 def _both(table: pd.DataFrame, path: Path) -> list[Path]:
     paths = [path.with_name(path.name + suffix) for suffix in SUFFIXES]
     for one in paths:
@@ -118,9 +132,8 @@ def _file_names(segments: list[str]) -> dict[str, str]:
     """A file's name for each segment: letters, digits and dashes; a number where two would be the same."""
     names: dict[str, str] = {}
     for segment in segments:
-        slug = re.sub(r"[^a-z0-9]+", "-", segment.lower()).strip("-") or "segment"
-        taken = sum(
-            name == slug or re.fullmatch(re.escape(slug) + r"-\d+", name) is not None for name in names.values()
-        )
-        names[segment] = f"{slug}-{taken + 1}" if taken else slug
+        slug = re.sub(r"[^a-z0-9]+", "-", segment.lower())[:LONGEST_NAME].strip("-") or "segment"
+        first = f"segment-{slug}" if slug in _DEVICES else slug
+        numbered = (f"{first}-{k}" for k in count(2))
+        names[segment] = next(name for name in chain([first], numbered) if name not in names.values())
     return names

@@ -89,6 +89,10 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
         mlflow.log_input(_dataset(run.config.data.source, run.fingerprint), context="training")
         _log_config(run.config.shareable())
         _log_files(folder)
+        mlflow.log_artifacts(str(folder / "segments"), "segments")
+        mlflow.log_artifact(str(folder / "segments.html"))
+        for name, table in {"acceptance": run.segmentation.acceptance, "quality": run.segmentation.quality}.items():
+            mlflow.log_table(table.drop(columns="missing_ids", errors="ignore").reset_index(), f"{name}.json")
         mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
         model = _log_model(run, folder)
         mlflow.log_metrics(_numbers(run), model_id=model.model_id)

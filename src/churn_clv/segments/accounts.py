@@ -10,6 +10,8 @@ import pandas as pd
 from churn_clv.errors import InputError, nearest
 from churn_clv.segments.tiers import composite_value, contribution, share_of_wallet
 
+_COMPOSITE = "segments.composite_value"
+
 
 @dataclass(frozen=True)
 class Accounts:
@@ -32,7 +34,12 @@ class Accounts:
 
 
 def check_accounts(accounts: Accounts, given: pd.DataFrame | None, scored: list[str]) -> None:
-    """Refuse a config that names accounts which the attributes do not have, or which hold no numbers.
+    """Refuse a config that names accounts which the attributes do not have, or which hold no amounts.
+
+    Parameters
+    ----------
+    scored
+        Names of scores, which a composite value may weight as well.
 
     Raises
     ------
@@ -44,13 +51,31 @@ def check_accounts(accounts: Accounts, given: pd.DataFrame | None, scored: list[
         "segments.cost_to_serve": accounts.cost_to_serve, "segments.total_spend": accounts.total_spend,
         "segments.acquisition_cost": accounts.acquisition_cost,
     }  # fmt: skip
-    for key, name in [*wanted.items(), *(("segments.composite_value", name) for name in accounts.weights)]:
-        if not isinstance(name, str) or (key == "segments.composite_value" and name in scored):
-            continue
-        if name not in known:
-            raise InputError(f"{key}: no column {name!r} among the attributes{nearest(name, [*known, *scored])}")
-        if not pd.api.types.is_numeric_dtype(known[name]):
-            raise InputError(f"{key}: the column {name!r} of the attributes holds text, not numbers")
+    for key, name in wanted.items():
+        if isinstance(name, str):
+            _check_column(key, name, known, list(known))
+            _check_amounts(key, name, known[name])
+    for name in accounts.weights:
+        if name not in scored:
+            _check_column(_COMPOSITE, name, known, [*known, *scored])
+        elif name in known:
+            raise InputError(f"{_COMPOSITE}: {name!r} is a score and an attribute: rename the column of the attributes")
+
+
+def _check_column(key: str, name: str, known: dict[str, pd.Series], candidates: list[str]) -> None:
+    if name not in known:
+        raise InputError(f"{key}: no column {name!r} among the attributes{nearest(name, candidates)}")
+    if not pd.api.types.is_numeric_dtype(known[name]):
+        raise InputError(f"{key}: the column {name!r} of the attributes holds text, not numbers")
+
+
+def _check_amounts(key: str, name: str, amounts: pd.Series) -> None:
+    wrong = int(((amounts < 0) | np.isinf(amounts.astype(float))).sum())
+    if wrong:
+        raise InputError(
+            f"{key}: the column {name!r} of the attributes is negative or infinite for {wrong:,} of {len(amounts):,} "
+            "customers: give amounts of 0 or more"
+        )
 
 
 def past_contribution(
@@ -90,21 +115,41 @@ def other_values(accounts: Accounts, scores: pd.DataFrame, given: pd.DataFrame |
     given
         Attributes by customer id.
     """
-    own = scores.join(given.reindex(scores.index)) if given is not None else scores
+    own = pd.DataFrame(index=scores.index) if given is None else given.reindex(scores.index)
     found = pd.DataFrame(index=scores.index)
     if accounts.total_spend is not None:
-        total = own[accounts.total_spend] if accounts.total_spend in own else pd.Series(np.nan, scores.index)
-        found["share_of_wallet"] = share_of_wallet(scores["value_to_date"].clip(lower=0), total)
+        total = own.reindex(columns=[accounts.total_spend])[accounts.total_spend]
+        found["share_of_wallet"] = _share_of_wallet(scores["value_to_date"].clip(lower=0), total)
     if accounts.weights:
-        found["composite_value"] = composite_value(own.reindex(columns=list(accounts.weights)), accounts.weights)
+        # Attributes may be called like a score; of those that are weighted, `check_accounts` saw that none is.
+        weighted = {name: scores[name] if name in scores else own.get(name, np.nan) for name in accounts.weights}
+        found["composite_value"] = composite_value(pd.DataFrame(weighted, index=scores.index), accounts.weights)
     return found
 
 
+def _share_of_wallet(spend: pd.Series, total: pd.Series) -> pd.Series:
+    try:
+        return share_of_wallet(spend, total)
+    except InputError as error:
+        raise InputError(f"segments.total_spend: the column {total.name!r}: {error}") from None
+
+
 def acquisition_costs(accounts: Accounts, index: pd.Index, given: pd.DataFrame | None) -> pd.Series | None:
-    """Return the acquisition cost of each customer (currency), missing where it is not known; None where none is named."""
+    """Return the acquisition cost of each customer (currency); None where none is named.
+
+    Raises
+    ------
+    InputError
+        If a customer's is not known.
+    """
     cost = accounts.acquisition_cost
-    if cost is None:
-        return None
-    if isinstance(cost, str):
-        return given[cost].reindex(index).rename("acquisition_cost")  # type: ignore[index]  # check_accounts saw to it
-    return pd.Series(float(cost), index=index, name="acquisition_cost")
+    if not isinstance(cost, str):
+        return None if cost is None else pd.Series(float(cost), index=index, name="acquisition_cost")
+    known = pd.Series(np.nan, index) if given is None else given[cost].reindex(index)
+    missing = int(known.isna().sum())
+    if missing:
+        raise InputError(
+            f"segments.acquisition_cost: {missing:,} of {len(index):,} customers have none in the column {cost!r} of the "
+            "attributes; give every customer one, 0 where nothing was spent, or one amount for all"
+        )
+    return known.rename("acquisition_cost")

@@ -3,7 +3,8 @@
 Scaling. A number that is never negative and has a skewness above 1 becomes log(1 + x); then its mean in the reference
 snapshot is taken off and it is divided by its standard deviation there. A category or a truth value becomes one 0/1
 column a level (the ten most common; a missing one is a level of its own): two customers who differ in it are then as far
-apart as two drawn at random are in a number. A missing number is the median, and a 0/1 column says that it was missing.
+apart as two drawn at random are in a number. A missing number is the median, and a 0/1 column says that it was missing;
+features that are missing together, as those of one table are, say so once.
 What is the same for everybody takes no part.
 
 Number of clusters. Of those in the stated range the one with the highest mean silhouette, among those where clusters
@@ -201,13 +202,19 @@ def place(clusters: Clusters, features: pd.DataFrame) -> pd.Series:
 
 def scaling(features: pd.DataFrame) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """Return the scaled columns of a reference snapshot, and the features that are the same for everybody."""
-    columns, left_out = [], []
+    columns, left_out, gaps = [], [], set()
     for feature in features:
         found = _level_columns(features[feature]) if _is_category(features[feature]) else _number(features[feature])
-        columns += found
         if not found:
             left_out.append(str(feature))
+        gap = features[feature].isna().to_numpy().tobytes()
+        columns += [column for column in found if gap not in gaps or not _tells_missing(column)]
+        gaps.add(gap)
     return tuple(columns), tuple(left_out)
+
+
+def _tells_missing(column: Column) -> bool:
+    return column.kind == "missing" or column.level == MISSING
 
 
 def readable(columns: Sequence[Column], features: pd.DataFrame) -> np.ndarray:
