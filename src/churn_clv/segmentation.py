@@ -32,7 +32,7 @@ from churn_clv.segments.outcomes import outcomes_by
 from churn_clv.segments.outreach import budget_table, contact_plan
 from churn_clv.segments.quality import quality
 from churn_clv.segments.retention import cohort_table
-from churn_clv.segments.schemes import SCHEMES, behaviour, in_order
+from churn_clv.segments.schemes import SCHEMES, behaviour, in_order, without_dates
 
 FEWEST_RIVAL_CUSTOMERS = 50
 GRID = "segment"
@@ -169,7 +169,7 @@ def segment(
         budgets={name: budget_table(plan, scores, name) for name in BUDGETED},
         win_back=win_back(scores, plan),
         look_alikes=look_alikes(
-            scores, known.features, scores["pareto_tier"] == "A", currency=models.settings.currency,
+            scores, without_dates(known.features), scores["pareto_tier"] == "A", currency=models.settings.currency,
             seed=evidence.config.segments.seed,
         ),
         other_values=other_values(models.accounts, scores, evidence.given),

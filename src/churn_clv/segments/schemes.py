@@ -74,11 +74,12 @@ def freeze_schemes(scores: pd.DataFrame, features: pd.DataFrame, attributes: lis
     features
         silence_share, mean_amount, purchases_last_91_days and the attributes, same index.
     attributes
-        Columns of `features` that are customer attributes.
+        Columns of `features` that are customer attributes; dates among them take no part.
     seed
         Of the clusters.
     """
-    described = behaviour(scores, features, attributes)[[*CLUSTERED, *attributes]]
+    traits = [name for name in attributes if name in without_dates(features)]
+    described = behaviour(scores, features, traits)[[*CLUSTERED, *traits]]
     value = scores["expected_spend"]
     return Schemes(
         rfm.freeze_rfm(scores), LifecycleRules.for_horizon(int(scores["horizon_days"].iloc[0])), freeze_value_classes(scores),
@@ -123,6 +124,11 @@ def behaviour(scores: pd.DataFrame, features: pd.DataFrame, attributes: list[str
         "frequency": scores["frequency"], **{name: features[name] for name in CLUSTERED if name != "frequency"},
     })  # fmt: skip
     return found.join(features.reindex(columns=attributes))
+
+
+def without_dates(features: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what is neither a number nor a category: a day says nothing of who is alike."""
+    return features.select_dtypes(exclude=["datetime", "datetimetz"])
 
 
 def in_order(scheme: str, schemes: Schemes) -> list[str]:
