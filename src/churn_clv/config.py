@@ -121,6 +121,7 @@ class DataSection(Section):
     start: date | None = ReadingRules.start
     end: KnownDay | None = None
     drop_rows: list[dict[str, list[str | int | float | bool | None]]] = []
+    sample_customers: Count | None = ReadingRules.sample_customers
     attributes: AttributesSection | None = None
     use_attributes: bool = True
     events: EventsSection | None = None
@@ -158,7 +159,7 @@ class DataSection(Section):
 
     def reading_rules(self) -> ReadingRules:
         names = ("date_format", "decimal", "delimiter", "encoding", "timezone", "duplicates",
-                 "missing_customer_id", "purchase_rule", "margin_rate", "start", "end", "drop_rows")  # fmt: skip
+                 "missing_customer_id", "purchase_rule", "margin_rate", "start", "end", "drop_rows", "sample_customers")  # fmt: skip
         return ReadingRules(**{name: getattr(self, name) for name in names})
 
     def column_names(self) -> Columns:

@@ -62,6 +62,8 @@ def removals(fates: dict[str | None, int], columns: Columns, rules: ReadingRules
         named["before_start"] = f"before start {rules.start}"
     if rules.end is not None:
         named["after_end"] = f"after end {rules.end}"
+    if rules.sample_customers is not None:
+        named["outside_sample"] = f"of a customer outside the sample of {rules.sample_customers:,}"
     return [CleaningStep(text, fates.get(fate, 0), fates.get(fate, 0), "left out") for fate, text in named.items()]
 
 

@@ -70,6 +70,7 @@ class ReadingRules:
     margin_rate: the share of every amount, in (0, 1] and taken to a millionth, that is margin; value is counted in it.
     start, end: first and last day to keep, both included.
     drop_rows: lines to leave out; a line goes when every column named in one mapping holds one of its values.
+    sample_customers: keep so many customers, chosen by a digest of their ids; None keeps all.
     """
 
     date_format: str | None = None
@@ -84,6 +85,7 @@ class ReadingRules:
     start: date | None = None
     end: date | None = None
     drop_rows: Sequence[Mapping[str, Sequence[Value]]] = ()
+    sample_customers: int | None = None
 
 
 def check_margin(columns: Columns, rules: ReadingRules) -> None:

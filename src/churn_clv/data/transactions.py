@@ -181,6 +181,8 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
     """Fill `transactions` with the lines kept and `customer_days` with their days."""
     if rules.duplicates == "drop":
         engine.run(connection, engine.query("drop_duplicates"))
+    if rules.sample_customers is not None:
+        engine.run(connection, engine.query("sample_customers"), {"customers": rules.sample_customers})
     optional = [
         role for role in ("order_id", "product_id", "quantity", "channel", "margin") if role in columns.mapped()
     ]
