@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+import churn_clv.segments.schemes as schemes_room
 from churn_clv.config import Config, parse_config
 from churn_clv.train import Run, train
 
@@ -24,6 +28,36 @@ def small_config() -> Config:
         },
         source="test",
     )
+
+
+def train_on(folder: Path, log: pd.DataFrame, attributes: pd.DataFrame | None = None, **sections: Any) -> Run:
+    """Train on a log from a file, with methods that are named: a backtest would fit everything six times more."""
+    log.to_parquet(folder / "log.parquet")
+    data: dict[str, Any] = {"source": "file", "path": str(folder / "log.parquet"), **sections.pop("data", {})}
+    if attributes is not None:
+        attributes.to_parquet(folder / "attributes.parquet")
+        data["attributes"] = {"path": str(folder / "attributes.parquet")}
+    content = {
+        "name": "odd",
+        "data": data,
+        "windows": {"calibration_end": date(2024, 6, 30), "holdout_end": date(2024, 12, 1)},
+        "churn": {"learning_rate": 0.1, "max_rounds": 40, "method": "offset_hybrid", **sections.pop("churn", {})},
+        "value": {"method": "hurdle", **sections.pop("value", {})},
+        "evaluation": {"bootstrap_samples": 20},
+    }
+    return train(parse_config(content | sections, source="test"))
+
+
+ALL_NUMBERS, ALL_SHAPES = schemes_room.NUMBERS, schemes_room.SHAPES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_candidates() -> Iterator[None]:
+    """Choose among few numbers of clusters: all of them take half of a small run, and have tests of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schemes_room, "NUMBERS", (3, 4))
+        patch.setattr(schemes_room, "SHAPES", ((2, 2),))
+        yield
 
 
 @pytest.fixture(scope="session")

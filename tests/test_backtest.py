@@ -291,6 +291,6 @@ def test_the_evidence_is_not_written_to(rolled: Rolling):
     origin = rolled.backtest.origins[-1]
     attributes = pd.DataFrame({"age": 1.0}, index=origin.outcomes.index)
     before = attributes.copy()
-    backtest(replace(rolled.evidence, attributes=attributes), [origin.windows], [origin.as_of],
+    backtest(replace(rolled.evidence, given=attributes), [origin.windows], [origin.as_of],
              {"churn": ("logistic_rfm",), "value": ("hurdle",)}, "logistic_rfm")  # fmt: skip
     pd.testing.assert_frame_equal(attributes, before)

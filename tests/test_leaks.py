@@ -21,10 +21,12 @@ import churn_clv.data.description as description_room
 import churn_clv.fits as fits_room
 import churn_clv.models.risk as risk_room
 import churn_clv.score as score_room
+import churn_clv.segmentation as segmentation_room
 import churn_clv.train as train_room
 from churn_clv.choice import Choice
 from churn_clv.config import Config, parse_config
 from churn_clv.data import engine
+from churn_clv.data.cohorts import cohort_activity, cohort_of
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
 from churn_clv.data.description import Description
 from churn_clv.data.events import events_at
@@ -39,7 +41,9 @@ from churn_clv.fits import Evidence, Methods
 from churn_clv.models.churn import ChurnModel
 from churn_clv.models.risk import RiskModel
 from churn_clv.score import SCORE_COLUMNS, FittedModels
-from churn_clv.segments.grid import freeze_grid
+from churn_clv.segments.grid import Grid, freeze_grid
+from churn_clv.segments.schemes import Schemes
+from churn_clv.segments.tiers import freeze_pareto
 
 START, LAST = date(2023, 1, 1), date(2024, 12, 30)
 CALIBRATION_END, HOLDOUT_END = date(2024, 6, 30), date(2024, 12, 15)
@@ -209,6 +213,7 @@ def fitted_texts(models: FittedModels) -> dict[str, str]:
         **{f"churn model {name}": text for name, text in models.churn.to_files().items()},
         **{f"value model {name}": text for name, text in models.value.to_files().items()},
         "grid cuts": repr(models.grid.to_dict()),
+        "scheme cuts": repr(models.schemes.to_dict()),
         "settings": repr(models.settings),
     }
 
@@ -485,6 +490,47 @@ def chosen(log: TransactionLog) -> Choice:
     return choice_room.choose(Evidence(parse_config(content, source="test"), log), windows, lambda stage: None)
 
 
+def check_segments(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Placements up to calibration_end, the RFM grid beside them and the cohorts see nothing after their own day."""
+    log = data.read()
+    models = fit_at_calibration_end(log)
+    first = segments_of(models, log)
+    for other in (vandalised(data, "insert"), data.until(CALIBRATION_END)):
+        again = other.read()
+        assert_same_models(models, fit_at_calibration_end(again))
+        for name, frame in segments_of(models, again).items():
+            assert_same_bits(f"segments: {name}", first[name], frame)
+    for day in PLACED_ON:
+        then = data.until(day).read()
+        scores = score_room.score(models, then, day)
+        assert_same_bits(f"segments: placed {day}", scores[PLACED], first[f"placed {day}"][PLACED])
+
+
+PLACED_ON = (date(2024, 4, 30), date(2024, 5, 31))
+PLACED = [name for name in SCORE_COLUMNS if name not in ("as_of", "reasons")]
+
+
+def segments_of(models: FittedModels, log: TransactionLog) -> dict[str, pd.DataFrame]:
+    """What is said of the segments from the days up to calibration_end."""
+    evidence = Evidence(config_of(), log)
+    windows = resolve_windows(
+        first_day=START, last_day=LAST, calibration_end=CALIBRATION_END, holdout_end=HOLDOUT_END,
+        label_cutoffs=[label.cutoff for label in LABELS],
+    )  # fmt: skip
+    judged = score_room.score(models, log, CALIBRATION_END)
+    placements = segmentation_room._placements(evidence, windows, models, judged)
+    rival = segmentation_room._rival(evidence, windows, judged)
+    # the horizon before calibration_end is in the log, so the rival has forecasts to compare
+    assert "churn_probability" in rival.placed
+    return {
+        **{f"placed {p.day}": p.scores for p in placements},
+        **{f"behaviour {p.day}": p.behaviour for p in placements},
+        "rival": rival.placed,
+        "cohorts": cohort_of(log, CALIBRATION_END, "month").to_frame(),
+        "cohort activity": cohort_activity(log, CALIBRATION_END, "month"),
+    }
+
+
 Check = Callable[[Data, Path, pytest.MonkeyPatch], None]
 CHECKS: dict[str, Check] = {
     "vandal": check_vandal,
@@ -495,6 +541,7 @@ CHECKS: dict[str, Check] = {
     "same door": check_same_door,
     "row order": check_row_order,
     "choice": check_choice,
+    "segments": check_segments,
 }
 
 
@@ -565,7 +612,7 @@ def plant_cut_points_from_the_holdout(patch: pytest.MonkeyPatch) -> None:
         models = fit_models(evidence, as_of, *rest)
         spend = outcomes_after(evidence.log, [LabelWindow(as_of, HORIZON)])["spend"]
         cuts = (
-            freeze_grid(spend[spend > 0], spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
+            freeze_grid(spend, spend, "terciles", list(models.grid.risk_cuts)) if (spend > 0).any() else None
         )
         return replace(models, grid=cuts or models.grid)
 
@@ -633,6 +680,34 @@ def plant_origins_within_the_holdout(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(choice_room, "rolling_origins", leaky)
 
 
+def plant_scheme_cuts_from_the_holdout(patch: pytest.MonkeyPatch) -> None:
+    """Pareto's tiers are cut where the customers of the holdout brought their shares."""
+    cuts = fits_room._cuts
+
+    def leaky(evidence: Evidence, *rest: Any) -> tuple[Grid, Schemes]:
+        grid, schemes = cuts(evidence, *rest)
+        spend = outcomes_after(evidence.log, [LabelWindow(CALIBRATION_END, HORIZON)])["spend"]
+        return grid, replace(schemes, pareto=freeze_pareto(spend))
+
+    patch.setattr(fits_room, "_cuts", leaky)
+
+
+def plant_placements_of_a_later_day(patch: pytest.MonkeyPatch) -> None:
+    """Where customers were a month before is told by what is known on calibration_end."""
+    known_to = segmentation_room.known_to
+
+    def leaky(models: FittedModels, log: TransactionLog, day: date, *rest: Any) -> Any:
+        return known_to(models, log, CALIBRATION_END, *rest)
+
+    patch.setattr(segmentation_room, "known_to", leaky)
+
+
+def plant_cohorts_that_go_on(patch: pytest.MonkeyPatch) -> None:
+    """What cohorts did is counted to the end of the log."""
+    whole = globals()["cohort_activity"]
+    patch.setitem(globals(), "cohort_activity", lambda log, as_of, period: whole(log, log.last_day, period))
+
+
 # leak -> (how it is planted, {check that catches it: what the check says})
 LEAKS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, str]]] = {
     "count after the cutoff": (
@@ -688,6 +763,9 @@ LEAKS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, str]]] = 
             "same door": "same door: features: event_",
         },
     ),
+    "scheme cuts from the holdout": (plant_scheme_cuts_from_the_holdout, {"segments": "scheme cuts differs"}),
+    "placements of a later day": (plant_placements_of_a_later_day, {"segments": "segments: placed 2024-04-30: rows"}),
+    "cohorts that go on": (plant_cohorts_that_go_on, {"segments": "segments: cohort activity"}),
     "origins within the holdout": (plant_origins_within_the_holdout, {"choice": "choice: figures"}),
 }
 CAUGHT = [(leak, check, says) for leak, (_, catches) in LEAKS.items() for check, says in catches.items()]

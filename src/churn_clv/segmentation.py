@@ -22,6 +22,7 @@ from churn_clv.evaluation.equity import Equity, customer_equity, own_error_of_to
 from churn_clv.evaluation.payback import payback
 from churn_clv.fits import Evidence
 from churn_clv.models.known import Known
+from churn_clv.playbook_file import load_playbook
 from churn_clv.score import FittedModels, known_to, placed
 from churn_clv.segments.acceptance import Rival, accept, rfm_rival
 from churn_clv.segments.accounts import acquisition_costs, other_values
@@ -112,6 +113,32 @@ class Segmentation:
             "equity/total": self.equity.total, "equity/low": self.equity.low, "equity/high": self.equity.high,
         }  # fmt: skip
         return {name: float(value) for name, value in found.items() if value == value}
+
+
+def check_given(evidence: Evidence, windows: Windows) -> None:
+    """Refuse, before anything is fitted, what was given for the segments and does not fit the log.
+
+    Raises
+    ------
+    InputError
+        If the playbook, the save rates or the acquisition costs cannot be read or leave a customer out, or money is named
+        for a log without amounts.
+    """
+    actions, accounts = evidence.config.actions, evidence.accounts
+    load_playbook(actions.playbook)
+    customers = summarize(evidence.log, windows.score_as_of).index
+    _save_rates(actions.save_rates, customers)
+    acquisition_costs(accounts, customers, evidence.given)
+    money = {
+        "actions.budget": actions.budget, "segments.total_spend": accounts.total_spend,
+        "segments.cost_to_serve": accounts.cost_to_serve, "segments.acquisition_cost": accounts.acquisition_cost,
+    }  # fmt: skip
+    named = [key for key, given in money.items() if given is not None]
+    if evidence.log.value_is == "purchases" and named:
+        raise InputError(
+            f"{', '.join(named)}: money means nothing in a log without amounts, where purchases are counted; map "
+            "data.columns.amount, or leave it out"
+        )
 
 
 def segment(

@@ -31,7 +31,7 @@ from churn_clv.models import ModelWarning
 from churn_clv.models.known import Known
 from churn_clv.rivals import rival_forecasts
 from churn_clv.score import SCORED_NUMBERS, FittedModels, corrected_model, known_to, score, score_known
-from churn_clv.segmentation import Segmentation, segment
+from churn_clv.segmentation import Segmentation, check_given, segment
 from churn_clv.segments.accounts import check_accounts
 from churn_clv.segments.cell_reasons import cell_reasons
 from churn_clv.segments.grid import cell_table
@@ -88,6 +88,7 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
         evidence = open_evidence(config, notes)
         log, given = evidence.log, evidence.given
         windows = resolved_windows(config, log)
+        check_given(evidence, windows)
     with clock.stage("choose the methods"), noted(notes):
         choice = choose(evidence, windows, progress)
     with clock.stage("fit as of calibration_end"), noted(notes):

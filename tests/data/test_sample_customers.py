@@ -11,7 +11,7 @@ from churn_clv.data.contract import ReadingRules
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.transactions import TransactionLog, read_transactions
 
-LOG = simulate_log(customers=300, seed=9, start=date(2024, 1, 1), days=200)
+LOG = simulate_log(customers=300, seed=9, start=date(2024, 1, 1), days=200, arrival_days=100)
 
 
 def read(n: int | None, log: pd.DataFrame = LOG) -> TransactionLog:

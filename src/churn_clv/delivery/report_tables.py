@@ -69,9 +69,9 @@ def production_table(run: Run, unit: Unit) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            Cell(cell["segment"]), *_tiers(cell), _count(cell["customers"]), _share(cell["share"]),
+            Cell(cell["segment"]), *_tiers(cell), count_cell(cell["customers"]), share_cell(cell["share"]),
             _amount(cell["expected_spend"], unit), _amount(cell["value_at_risk"], unit),
-            _share(cell["churn_probability"]), _share(realised[key]), Cell(cell["action"]),
+            share_cell(cell["churn_probability"]), share_cell(realised[key]), Cell(cell["action"]),
         ]
         for key, cell in in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers)
     ]  # fmt: skip
@@ -88,11 +88,11 @@ def judged_table(run: Run, unit: Unit) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            Cell(cell["segment"]), *_tiers(cell), _count(cell["customers"]), _share(cell["share"]),
-            _share(cell["churn_probability"], 1), _share(cell["realised_churn"], 1),
-            _range(100 * cell["realised_churn_low"], 100 * cell["realised_churn_high"], " %"),
+            Cell(cell["segment"]), *_tiers(cell), count_cell(cell["customers"]), share_cell(cell["share"]),
+            share_cell(cell["churn_probability"], 1), share_cell(cell["realised_churn"], 1),
+            range_cell(100 * cell["realised_churn_low"], 100 * cell["realised_churn_high"], " %"),
             _amount(cell["expected_spend"] / cell["customers"] if cell["customers"] else np.nan, unit),
-            _amount(cell["realised_spend"], unit), _range(cell["realised_spend_low"], cell["realised_spend_high"]),
+            _amount(cell["realised_spend"], unit), range_cell(cell["realised_spend_low"], cell["realised_spend_high"]),
         ]
         for _, cell in in_order(run.judged_grid, grid.value_tiers, grid.risk_tiers)
     ]  # fmt: skip
@@ -137,9 +137,9 @@ def decile_table(run: Run, unit: Unit) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            Cell(str(tenth)), _count(row["customers"]), _amount(row["expected"], unit), _amount(row["actual"], unit),
-            _range(row["low"], row["high"]), _ratio(row["actual_over_expected"]), _ratio(row["lift"]),
-            _share(row["realised_churn"]),
+            Cell(str(tenth)), count_cell(row["customers"]), _amount(row["expected"], unit), _amount(row["actual"], unit),
+            range_cell(row["low"], row["high"]), _ratio(row["actual_over_expected"]), _ratio(row["lift"]),
+            share_cell(row["realised_churn"]),
         ]
         for tenth, row in tenths.iterrows()
     ]  # fmt: skip
@@ -155,7 +155,7 @@ def _has_target(table: pd.DataFrame) -> bool:
 def cleaning_table(run: Run) -> Table:
     """Return what each cleaning rule touched and removed."""
     report = run.log.cleaning
-    rows = [[Cell(s.rule), _count(s.rows), _count(s.removed), Cell(s.action)] for s in report.steps]
+    rows = [[Cell(s.rule), count_cell(s.rows), count_cell(s.removed), Cell(s.action)] for s in report.steps]
     caption = f"Cleaning: {report.rows_in:,} rows in, {report.rows_out:,} rows kept"
     return Table(caption, ["Rule", "Rows touched", "Rows removed", "What was done"], [("", rows)])
 
@@ -201,7 +201,7 @@ def feature_table(run: Run) -> Table:
     gain = run.models.churn.importances()
     names = list(dict.fromkeys([*gain.index, *run.outside_training.index]))
     shares, outside = gain.reindex(names), run.outside_training.reindex(names)
-    rows = [[Cell(feature(str(n))), _share(shares[n], 1), _share(outside[n], 1)] for n in names]
+    rows = [[Cell(feature(str(n))), share_cell(shares[n], 1), share_cell(outside[n], 1)] for n in names]
     head = ["Feature", "Share of the gain", "Customers outside the range seen in training"]
     note = "Outside the range it learned from, a tree answers as at the edge of that range. A dash: no number to give."
     return Table("Features of the churn model (production)", head, [("", rows)], note)
@@ -289,11 +289,11 @@ def _bounds(row: pd.Series) -> Cell:
     return Cell(text, right=True)
 
 
-def _count(number: float) -> Cell:
+def count_cell(number: float) -> Cell:
     return Cell(f"{number:,.0f}", float(number))
 
 
-def _share(share: float, decimals: int = 0) -> Cell:
+def share_cell(share: float, decimals: int = 0) -> Cell:
     return Cell(percent(share, decimals), float(share))
 
 
@@ -301,7 +301,7 @@ def _amount(value: float, unit: Unit) -> Cell:
     return Cell(unit.amount(value) if np.isfinite(value) else "–", float(value))  # noqa: RUF001 (typography)
 
 
-def _range(low: float, high: float, suffix: str = "") -> Cell:
+def range_cell(low: float, high: float, suffix: str = "") -> Cell:
     if not np.isfinite(low + high) or low >= high:
         return Cell("–")  # noqa: RUF001 (typography)
     inner = estimate((low + high) / 2, low, high).partition("(")[2].rstrip(")")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from churn_clv.evaluation import cohort_figures, movement_figures, segment_figures
-from churn_clv.evaluation.labels import Unit
+from churn_clv.evaluation.figures import unit_of
 from churn_clv.segments.concentration import concentration_curve
 from churn_clv.segments.lifecycle import STAGES
 from churn_clv.segments.migration import flows, migration_matrix
@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from churn_clv.train import Run
+
+
+def segment_figures_of(run: Run) -> dict[str, Figure]:
+    """Draw every figure of a run's segments.
+
+    Returns
+    -------
+    Mapping of name -> figure. What a log without amounts cannot have is left out: `segments_not_drawn` says which and why.
+    """
+    missing = segments_not_drawn(run)
+    return {name: draw(run) for name, draw in SEGMENT_DRAWINGS.items() if name not in missing}
+
+
+def segments_not_drawn(run: Run) -> dict[str, str]:
+    """Say which figures of its segments a run cannot have, and why."""
+    if unit_of(run).has_amount:
+        return {}
+    return {"budget": "The log has no amounts, so nobody can say what a contact costs and earns: no figure of the budget."}
 
 
 def stage_flows(run: Run) -> tuple[list[pd.DataFrame], list[date]]:
@@ -50,11 +68,6 @@ def curves(run: Run) -> dict[str, pd.DataFrame]:
         f"realised {noun} in the holdout": concentration_curve(run.segmentation.placements[-1].scores["spend"]),
         "CLV of today's customers": concentration_curve(run.scores["clv"]),
     }
-
-
-def unit_of(run: Run) -> Unit:
-    """Return what value is counted in."""
-    return Unit(run.config.data.currency, run.log.value_is)
 
 
 def _rfm(run: Run) -> Figure:
