@@ -291,25 +291,31 @@ def experiment(
     question: Annotated[Path, typer.Argument(help="An experiment's YAML, for example experiments/engine.yaml.")],
     set_: Set = None,
     out: Runs = Path("runs"),
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the measured effects into the experiment's file.")
+    ] = False,
 ) -> None:
     """Run an experiment's configs as sibling MLflow runs and print their comparison."""
-    from churn_clv.delivery.experiment import comparison, load_experiment
-    from churn_clv.terminal import backtest_and_log, print_frame, train_and_log, write_and_print_comparison
+    from churn_clv.delivery.experiment import load_experiment
+    from churn_clv.delivery.experiment_folder import Result
+    from churn_clv.terminal import answer_with_effects, backtest_and_log, train_and_log, write_and_print_comparison
 
     asked = load_experiment(question, set_ or [])
     print(asked.question)
-    trained, rolled = {}, {}
-    for name, config in asked.runs.items():
-        tags = {"question": asked.question, "variant": name}
-        with _file_of_the_windows(f"{question}: runs.{name}"):
-            if asked.backtest:
-                rolled[name] = backtest_and_log(config, out, tags)
-            else:
-                trained[name] = train_and_log(config, out, tags)
+    trained: dict[str, dict[str, Result]] = {}
+    for log, variants in asked.logs.items():
+        rolled = {}
+        for name, config in variants.items():
+            tags = {"question": asked.question, "variant": name, "log": log}
+            with _file_of_the_windows(f"{question}: runs.{name}"):
+                if asked.backtest:
+                    rolled[name] = backtest_and_log(config, out, tags)
+                else:
+                    trained.setdefault(log, {})[name] = Result.of(train_and_log(config, out, tags))
+        if rolled:
+            write_and_print_comparison(f"{question.stem}-{log}" if len(asked.logs) > 1 else question.stem, rolled, out)
     if trained:
-        print_frame(comparison(trained), "metric")
-    else:
-        write_and_print_comparison(question.stem, rolled, out)
+        answer_with_effects(asked, question, trained, out, write)
 
 
 @app.command()

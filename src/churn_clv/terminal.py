@@ -20,7 +20,15 @@ from churn_clv.data.cleaning import CleaningReport
 from churn_clv.delivery.atomic import check_writable
 from churn_clv.delivery.backtest_folder import write_backtest, write_comparison
 from churn_clv.delivery.contract_folder import write_contract_run
-from churn_clv.delivery.experiment import compared_over_origins, origins_table
+from churn_clv.delivery.experiment import Experiment, compared_over_origins, comparison, origins_table
+from churn_clv.delivery.experiment_folder import (
+    Result,
+    effects_of,
+    reference_of,
+    sentences,
+    write_effects,
+    write_measured,
+)
 from churn_clv.delivery.run_folder import write_run
 from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
@@ -125,6 +133,25 @@ def print_frame(frame: pd.DataFrame, first: str) -> None:
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width that columns would have to fit
     console.print(table)
+
+
+def answer_with_effects(
+    asked: Experiment, file: Path, results: Mapping[str, Mapping[str, Result]], out: Path, write: bool
+) -> None:
+    """Print and write what each variant changed, log by log; with `write`, into the experiment's file too."""
+    metrics = pd.DataFrame({f"{log}: {name}": r.metrics for log, named in results.items() for name, r in named.items()})
+    for log, named in results.items():
+        print_frame(comparison({name: result.metrics for name, result in named.items()}), f"{log}: metric")
+    if len(next(iter(results.values()))) == 1 and not asked.against:
+        return  # one variant is compared with nothing
+    effects = effects_of(asked, results)
+    print(f"Compared with {reference_of(asked)}:")
+    for line in sentences(effects):
+        print(f"- {line}")
+    print(f"Folder  {write_effects(asked, file.stem, effects, metrics.rename_axis('metric'), out)}")
+    if write:
+        write_measured(file, sentences(effects))
+        print(f"wrote the measured effects into {file}; the answer is yours to write")
 
 
 def write_and_print_comparison(name: str, runs: Mapping[str, Rolling], out: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from churn_clv.delivery.experiment import load_experiment
+from churn_clv.delivery.experiment_folder import write_measured
 from churn_clv.errors import ConfigError
+from churn_clv.yaml_file import read_yaml
 
 BASE = "name: b\ndata: {source: simulated}\nwindows: {calibration_end: 2024-06-30, holdout_end: 2024-12-15}\n"
 
@@ -32,7 +34,7 @@ def test_variants_are_patches_of_the_base_and_siblings_of_one_model(base: Path):
     ("text", "says"),
     [
         ("base: base.yaml\nruns: {a: null}\n", "question: field required"),
-        ("question: q\nbase: 3\nruns: {a: null}\n", "base: input should be a valid string"),
+        ("question: q\nbase: 3\nruns: {a: null}\n", "base: input should be a valid list"),
         ("question: q\nbase: base.yaml\nruns: [a]\n", "runs: input should be a valid dictionary"),
         ("question: q\nbase: base.yaml\nruns: {}\n", "runs: dictionary should have at least 1 item"),
         ("question: q\nbase: base.yaml\nruns: {a: [1]}\n", "runs.a: input should be a valid dictionary"),
@@ -48,3 +50,30 @@ def test_a_faulty_experiment_is_one_line_that_names_file_and_key(base: Path, tex
         load_experiment(base)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_several_logs_make_the_same_variants_of_each(base: Path):
+    other = BASE.replace("name: b", "name: c")
+    (base.parent / "other.yaml").write_text(other)
+    base.write_text(
+        "question: q\nbase: [base.yaml, other.yaml]\nruns: {plain: null, all: {value: {spend_days: all}}}\n"
+    )
+    asked = load_experiment(base)
+    assert {log: list(variants) for log, variants in asked.logs.items()} == {
+        "b": ["plain", "all"],
+        "c": ["plain", "all"],
+    }
+    assert list(asked.runs) == ["b-plain", "b-all", "c-plain", "c-all"]
+    base.write_text("question: q\nbase: [base.yaml, base.yaml]\nruns: {plain: null}\n")
+    with pytest.raises(ConfigError, match="two configs are called 'b'"):
+        load_experiment(base)
+
+
+def test_measured_effects_replace_those_of_before_and_nothing_else(base: Path):
+    text = "# why\nquestion: q\nbase: base.yaml\nruns: {plain: null}\nanswer: it does\n"
+    base.write_text(text)
+    write_measured(base, ["b: gain +0.1, 95 % -0.1 to +0.3"])
+    write_measured(base, ["b: gain +0.2: less", "c: none"])
+    assert base.read_text().startswith(text)
+    assert read_yaml(base)["measured"] == ["b: gain +0.2: less", "c: none"]
+    assert load_experiment(base).question == "q"

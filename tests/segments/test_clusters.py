@@ -14,6 +14,7 @@ from churn_clv.errors import InputError
 from churn_clv.segments.cluster_words import NO_RULE, describe, differences, rules
 from churn_clv.segments.clusters import (
     LEVELS,
+    MISSING,
     SAMPLE,
     STABILITY_FLOOR,
     Candidate,

@@ -1,37 +1,54 @@
-"""A question asked of several runs: one base config, named patches of it, one comparison."""
+"""A question asked of several runs: one or more base configs, named patches of each, one comparison."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from churn_clv.config import Config, Name, parse_config
 from churn_clv.errors import ConfigError, InputError
-from churn_clv.evaluation.judgement import NAMES, RUN
+from churn_clv.evaluation.judgement import NAMES
 from churn_clv.evaluation.over_origins import over_origins
 from churn_clv.rolling import Rolling
 from churn_clv.sections import override
-from churn_clv.train import Run
 from churn_clv.yaml_file import read_yaml
 
 SHOWN = (
     ("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"), ("value", "rmse"),
 )  # fmt: skip
+ALSO_SHOWN = (
+    "purchases/coverage_90", "grid/rank_correlation", "grid/effective_cells", "grid/same_cell", "grid/criteria_failed",
+    "segments/segment/spend_epsilon2", "segments/segment/churn_epsilon2",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A question, the runs that answer it, and whether each is backtested over origins instead of trained."""
+    """A question and the runs that answer it.
+
+    logs: name of a base config -> variant -> its config; the first variant is what the others are compared with.
+    backtest: whether each is backtested over origins instead of trained. against: task -> a baseline of the runs' own, with
+    which each variant is compared instead of with the first.
+    """
 
     question: str
-    runs: dict[str, Config]
+    logs: dict[str, dict[str, Config]]
     backtest: bool = False
+    against: Mapping[Task, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> dict[str, Config]:
+        """Every run by its name."""
+        return {config.name: config for variants in self.logs.values() for config in variants.values()}
+
+
+Task = Literal["churn", "value"]
 
 
 class _Asked(BaseModel):
@@ -39,18 +56,24 @@ class _Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     question: str
-    base: str
+    base: Annotated[
+        list[str], BeforeValidator(lambda file: [file] if isinstance(file, str) else file), Field(min_length=1)
+    ]
     every_run: dict[str, Any] = {}
     runs: dict[Name, dict[str, Any] | None] = Field(min_length=1)
     backtest: bool = False
+    against: dict[Task, str] = {}
     answer: str = ""
+    measured: list[str] = []
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment: question, base (a config's path), runs (name -> nested patch of the base), answer;
+    """Read an experiment: question, base (a config's path, or several), runs (name -> nested patch of the base), answer;
     every_run is a patch that all of them share.
 
-    backtest: true asks over rolling origins instead of one holdout. `overrides` are laid over every run.
+    backtest: true asks over rolling origins instead of one holdout. against: {churn: bg_nbd_gamma_gamma} compares each run
+    with a baseline of its own. measured is what `churn-clv experiment --write` put there. `overrides` are laid over every
+    run.
 
     Raises
     ------
@@ -62,12 +85,18 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg'][0].lower()}{f['msg'][1:]}" for f in error.errors()]
         raise ConfigError(f"{path}: " + "; ".join(faults)) from None
-    base = merged(read_yaml(Path(asked.base)), asked.every_run)
-    override(base, overrides, Config)
-    model = parse_config(base, source=asked.base).registered_model
-    return Experiment(asked.question.strip(), {
-        name: _variant(base, changes or {}, name, model, f"{path}: runs.{name}", path.stem) for name, changes in asked.runs.items()
-    }, asked.backtest)  # fmt: skip
+    logs = {}
+    for file in asked.base:
+        base = merged(read_yaml(Path(file)), asked.every_run)
+        override(base, overrides, Config)
+        parsed = parse_config(base, source=file)
+        if parsed.name in logs:
+            raise ConfigError(f"{path}: base: two configs are called {parsed.name!r}; each log once")
+        logs[parsed.name] = {
+            name: _variant(base, changes or {}, name, parsed.registered_model, f"{path}: runs.{name}", path.stem)
+            for name, changes in asked.runs.items()
+        }
+    return Experiment(asked.question.strip(), logs, asked.backtest, dict(asked.against))
 
 
 def _variant(
@@ -96,16 +125,19 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def comparison(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Return one row a metric, one column a variant: figures on the holdout with bootstrap standard errors, as text."""
+def comparison(metrics: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Return one row a metric, one column a variant, as text: figures on the holdout with bootstrap standard errors."""
     rows = {}
-    for name, run in runs.items():
-        tables = run.judgement.tables()
-        cells = {f"{task} {metric.replace('_', ' ')}": tables[task].loc[(metric, RUN)] for task, metric in SHOWN}
-        # "90" in the name of a coverage is its level in per cent.
-        held = {f"purchases {key.replace('_', ' ')}": f"{value:.4f}" for key, value in run.judgement.intervals.items()}
-        figures = {label: f"{cell['value']:.4f} ± {cell['standard_error']:.4f}" for label, cell in cells.items()}
-        rows[name] = figures | held
+    for variant, found in metrics.items():
+        held = {
+            f"{task}/{metric}": (found.get(f"{task}/{metric}"), found.get(f"{task}/{metric}_se"))
+            for task, metric in SHOWN
+        }
+        cells = {
+            name: "" if value is None else f"{value:.4f} ± {error or 0:.4f}" for name, (value, error) in held.items()
+        }
+        more = {name: f"{found[name]:.4f}" for name in ALSO_SHOWN if name in found}
+        rows[variant] = {name.replace("_", " "): text for name, text in (cells | more).items()}
     return pd.DataFrame(rows)
 
 

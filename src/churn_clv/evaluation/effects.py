@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from churn_clv.evaluation.bootstrap import bootstrap_weights, compare
 from churn_clv.evaluation.judgement import DEFAULT_COSTS, DIRECTION, RUN
 from churn_clv.evaluation.metrics import VALUE_METRICS, churn_metrics
+from churn_clv.evaluation.weighted import Metric, Weighted
 
 # task -> metric, with the least gain that matters in practice (the champion rule's, and a hundredth for others)
 SHOWN: Mapping[tuple[str, str], float] = {
@@ -17,7 +19,11 @@ SHOWN: Mapping[tuple[str, str], float] = {
     ("churn", "auc"): 0.003,
     ("value", "normalised_gini"): 0.005,
     ("value", "rmse"): 0.01,
+    ("grid", "spend_explained"): 0.01,
+    ("grid", "churn_explained"): 0.01,
 }
+# What a grid is judged by: the share of the variance of what came that lies between its cells (eta squared).
+GRID = {"spend_explained": "spend", "churn_explained": "purchases"}
 # An effect of so many standard errors is found in 80 of 100 trials by a two-sided test at 5 %: 1.96 + 0.84.
 POWER = 2.80
 COLUMNS = ["value", "reference", "gain", "gain_low", "gain_high", "smallest_visible", "paired", "decision"]
@@ -29,7 +35,8 @@ def paired_effects(variant: pd.DataFrame, reference: pd.DataFrame, *, samples: i
     Parameters
     ----------
     variant, reference
-        Judged frames of two runs: churn_probability, expected_spend, purchases and spend of the holdout, by customer id.
+        Judged frames of two runs: churn_probability, expected_spend, segment (of the grid), purchases and spend of the
+        holdout, by customer id.
     samples, seed
         Of the bootstrap over customers, the same draws for both.
 
@@ -49,9 +56,11 @@ def paired_effects(variant: pd.DataFrame, reference: pd.DataFrame, *, samples: i
     >>> rng = np.random.default_rng(1)
     >>> bought = rng.poisson(1, 400)
     >>> blind = pd.DataFrame({"churn_probability": 0.4, "expected_spend": 1.0, "purchases": bought, "spend": bought * 10.0})
+    >>> blind["segment"] = "all"
     >>> seeing = blind.assign(churn_probability=np.where(bought > 0, 0.2, 0.8), expected_spend=bought + 0.1)
+    >>> seeing["segment"] = np.where(bought > 0, "buyers", "others")
     >>> paired_effects(seeing, blind, samples=50, seed=1)["decision"].tolist()
-    ['better', 'better', 'better', 'better']
+    ['better', 'better', 'better', 'better', 'better', 'better']
     """
     if not comparable(variant, reference):
         raise ValueError("the runs were judged on other customers or outcomes: they cannot be paired")
@@ -59,18 +68,12 @@ def paired_effects(variant: pd.DataFrame, reference: pd.DataFrame, *, samples: i
     weights = bootstrap_weights(len(actual), samples, seed)
     rows = {}
     for (task, metric), least in SHOWN.items():
-        truth, column = _truth(task, actual)
-        both = {name: f[column].reindex(actual.index).to_numpy(float) for name, f in (("v", variant), ("r", reference))}
-        measure = (churn_metrics(DEFAULT_COSTS) if task == "churn" else VALUE_METRICS)[metric]
-        table = compare({metric: measure}, truth, both, weights).loc[metric]
-        scale = 1 / table.loc["r", "value"] if metric == "rmse" else 1.0
-        gap = (
-            DIRECTION[metric]
-            * scale
-            * table.loc["r", ["difference", "difference_low", "difference_high"]].to_numpy(float)
-        )
-        gain, (low, high) = gap[0], np.sort(gap[1:])
-        rows[(task, metric)] = _row(table.loc["v", "value"], table.loc["r", "value"], gain, low, high, True, least)
+        truth, column = _truth(task, metric, actual)
+        both = {"v": _told(variant, column, actual.index), "r": _told(reference, column, actual.index)}
+        table = compare({metric: _measure(task, metric)}, truth, both, weights).loc[metric]
+        values = table["value"]
+        gains = _gains(metric, table.loc["r"], values["r"])
+        rows[(task, metric)] = _row(values["v"], values["r"], *gains, True, least)
     return _table(rows)
 
 
@@ -82,6 +85,8 @@ def unpaired_effects(variant: Mapping[str, pd.DataFrame], reference: Mapping[str
     """
     rows = {}
     for (task, metric), least in SHOWN.items():
+        if task == "grid":
+            continue
         (v, v_error), (r, r_error) = (
             table[task].loc[(metric, RUN), ["value", "standard_error"]] for table in (variant, reference)
         )
@@ -91,18 +96,23 @@ def unpaired_effects(variant: Mapping[str, pd.DataFrame], reference: Mapping[str
     return _table(rows)
 
 
-def against_rival(tables: Mapping[str, pd.DataFrame], rivals: Mapping[str, str]) -> pd.DataFrame:
+def against_rival(tables: Mapping[str, pd.DataFrame], rivals: Mapping[Any, str]) -> pd.DataFrame:
     """Compare a run with a baseline that was judged beside it; rivals: task -> name in the run's own tables."""
     rows = {}
     for (task, metric), least in SHOWN.items():
         if task not in rivals or (metric, rivals[task]) not in tables[task].index:
             continue
         row = tables[task].loc[(metric, rivals[task])]
-        scale = 1 / row["value"] if metric == "rmse" else 1.0
-        gap = DIRECTION[metric] * scale * row[["difference", "difference_low", "difference_high"]].to_numpy(float)
-        low, high = np.sort(gap[1:])
-        rows[(task, metric)] = _row(row["value"] + row["difference"], row["value"], gap[0], low, high, True, least)
+        gains = _gains(metric, row, row["value"])
+        rows[(task, metric)] = _row(row["value"] + row["difference"], row["value"], *gains, True, least)
     return _table(rows)
+
+
+def _gains(metric: str, row: pd.Series, reference: float) -> tuple[float, float, float]:
+    """The difference of a row of `compare` and its interval, positive where the first model is better."""
+    scale = DIRECTION.get(metric, 1) * (1 / reference if metric == "rmse" else 1.0)
+    gain, *ends = scale * row[["difference", "difference_low", "difference_high"]].to_numpy(float)
+    return float(gain), float(min(ends)), float(max(ends))
 
 
 def comparable(variant: pd.DataFrame, reference: pd.DataFrame) -> bool:
@@ -146,7 +156,43 @@ def _table(rows: Mapping[tuple[str, str], list[object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS)
 
 
-def _truth(task: str, actual: pd.DataFrame) -> tuple[np.ndarray, str]:
+def _truth(task: str, metric: str, actual: pd.DataFrame) -> tuple[np.ndarray, str]:
+    if task == "grid":
+        values = actual[GRID[metric]]
+        return (values if metric == "spend_explained" else values == 0).to_numpy(float), "segment"
     if task == "churn":
         return (actual["purchases"] == 0).to_numpy(float), "churn_probability"
     return actual["spend"].to_numpy(float), "expected_spend"
+
+
+def _told(judged: pd.DataFrame, column: str, customers: pd.Index) -> np.ndarray:
+    """What a run says of each customer; segments as numbers."""
+    said = judged[column].reindex(customers)
+    return pd.factorize(said)[0].astype(float) if column == "segment" else said.to_numpy(float)
+
+
+def _measure(task: str, metric: str) -> Metric:
+    if task == "grid":
+        return explained
+    return (churn_metrics(DEFAULT_COSTS) if task == "churn" else VALUE_METRICS)[metric]
+
+
+def explained(actual: np.ndarray, groups: np.ndarray) -> Weighted:
+    """Prepare the share of the variance of `actual` between groups: eta squared.
+
+    Examples
+    --------
+    >>> evaluate = explained(np.array([1.0, 1.0, 3.0, 5.0]), np.array([0.0, 0.0, 1.0, 1.0]))
+    >>> round(evaluate(np.ones(4)), 3)
+    0.818
+    """
+    codes = groups.astype(int)
+
+    def evaluate(weights: np.ndarray) -> float:
+        people, money = np.bincount(codes, weights), np.bincount(codes, weights * actual)
+        mean = money.sum() / people.sum()
+        between = (money[people > 0] ** 2 / people[people > 0]).sum() - people.sum() * mean**2
+        total = (weights * (actual - mean) ** 2).sum()
+        return float("nan") if total <= 0 else float(between / total)
+
+    return evaluate
