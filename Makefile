@@ -12,12 +12,12 @@ BIN := .venv/bin
 RUNS = runs/$(basename $(notdir $(CONFIG)))
 STAMP := .venv/.installed
 # One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
-export SET
+export SET REASON
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test experiment ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,18 @@ test: setup ## Run the tests
 
 experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase, SET as for train)
 	@$(WITH_SET) $(BIN)/churn-clv experiment experiments/$(NAME).yaml "$${set_pairs[@]}"
+
+compare: setup ## Compare runs (RUNS_OF="runs/cdnow/A runs/cdnow/B", or ids or names of MLflow runs without blanks)
+	@test -n "$(RUNS_OF)" || { echo 'make compare RUNS_OF="runs/cdnow/20260101T000000Z runs/cdnow/20260102T000000Z"' >&2; exit 2; }
+	@$(BIN)/churn-clv compare $(RUNS_OF)
+
+promote: setup ## Make a run champion if it beats the champion (RUN=churn-clv-cdnow@challenger, REASON=... forces it)
+	@test -n "$(RUN)" || { echo "make promote RUN=churn-clv-cdnow@challenger" >&2; exit 2; }
+	@$(BIN)/churn-clv promote "$(RUN)" $${REASON:+--force "$$REASON"}
+
+rollback: setup ## Give the champion's place back to the one before (MODEL=churn-clv-cdnow)
+	@test -n "$(MODEL)" || { echo "make rollback MODEL=churn-clv-cdnow" >&2; exit 2; }
+	@$(BIN)/churn-clv rollback "$(MODEL)"
 
 ui: setup ## Open the MLflow UI on this machine (PORT=5000)
 	@$(BIN)/churn-clv ui --port $(PORT)

@@ -64,13 +64,14 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     (folder,) = Path("runs/shop").iterdir()
     names = {path.name for path in folder.iterdir()}
     assert names == {"scores.parquet", "scores.csv", "judged_scores.parquet", "grid.csv", "metrics.json", "report.html",
-                     "figures", "model", "config.yaml"}  # fmt: skip
+                     "segments.html", "figures", "model", "config.yaml", "lists", "segments"}  # fmt: skip
     scores = read_table(folder / "scores.csv")
     assert scores.shape[0] == pd.read_csv("shop.csv", sep=";")["Client"].nunique()
     assert list(scores.columns) == [
-        "customer_id", "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "p_alive",
-        "expected_purchases", "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk",
-        "churn_probability", "value_tier", "risk_tier", "segment", "action", "reasons",
+        "customer_id", "as_of", "horizon_days", "frequency", "recency", "T", "monetary_value", "value_to_date",
+        "p_alive", "expected_purchases", "expected_spend_per_purchase", "expected_spend", "clv", "value_if_active", "value_at_risk",
+        "churn_probability", "value_tier", "risk_tier", "segment", "action", "recency_score", "frequency_score",
+        "monetary_score", "rfm_segment", "lifecycle_stage", "value_class", "pareto_tier", "cluster", "map_cluster", "reasons",
     ]  # fmt: skip
     for stage in ("read the log", "judge on the holdout", "log to MLflow"):
         assert stage in done.out

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from churn_clv import __version__
+from churn_clv import __version__, model_commands
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -298,6 +298,7 @@ def experiment(
     """Run an experiment's configs as sibling MLflow runs and print their comparison."""
     from churn_clv.delivery.experiment import load_experiment
     from churn_clv.delivery.experiment_folder import Result
+    from churn_clv.delivery.leaderboard import leaderboard_named, reached
     from churn_clv.terminal import answer_with_effects, backtest_and_log, train_and_log, write_and_print_comparison
 
     asked = load_experiment(question, set_ or [])
@@ -316,6 +317,12 @@ def experiment(
             write_and_print_comparison(f"{question.stem}-{log}" if len(asked.logs) > 1 else question.stem, rolled, out)
     if trained:
         answer_with_effects(asked, question, trained, out, write)
+    print(f"Leaderboard {reached(leaderboard_named(config.tracking.experiment))}")
+
+
+app.command()(model_commands.promote)
+app.command()(model_commands.rollback)
+app.command()(model_commands.compare)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from churn_clv.data.windows import duration_days
+from churn_clv.errors import nearest
 from churn_clv.sections import Section
 from churn_clv.segments.accounts import Accounts
 from churn_clv.segments.grid import Cuts, Quantiles, ValueAxis, ValueShares
@@ -21,11 +22,6 @@ class QuantilesSection(Section):
 
     quantiles: list[Share] = Field(min_length=1)
 
-    @field_validator("quantiles")
-    @classmethod
-    def _in_order(cls, shares: list[float]) -> list[float]:
-        return _rising(shares)
-
     def cuts(self) -> Quantiles:
         return Quantiles(tuple(self.quantiles))
 
@@ -34,11 +30,6 @@ class ValueSharesSection(Section):
     """Cuts above which customers bring these shares of the total value: Pareto's tiers."""
 
     value_shares: list[Share] = Field(min_length=1)
-
-    @field_validator("value_shares")
-    @classmethod
-    def _in_order(cls, shares: list[float]) -> list[float]:
-        return _rising(shares)
 
     def cuts(self) -> ValueShares:
         return ValueShares(tuple(self.value_shares))
@@ -55,10 +46,15 @@ class GridSection(Section):
     value_cuts: Literal["terciles"] | list[float] | QuantilesSection | ValueSharesSection = "terciles"
     risk_cuts: Literal["terciles"] | list[float] | QuantilesSection = "terciles"
 
-    @field_validator("value_cuts", "risk_cuts")
+    @field_validator("value_cuts", mode="before")
     @classmethod
-    def _in_order(cls, cuts: object) -> object:
-        return _rising(cuts) if isinstance(cuts, list) else cuts
+    def _value_cuts(cls, cuts: object) -> object:
+        return _formed(cuts, ["quantiles", "value_shares"])
+
+    @field_validator("risk_cuts", mode="before")
+    @classmethod
+    def _risk_cuts(cls, cuts: object) -> object:
+        return _formed(cuts, ["quantiles"])
 
     @field_validator("risk_cuts")
     @classmethod
@@ -123,9 +119,30 @@ class ActionsSection(Section):
     save_rates: str | None = None
 
 
-def _rising(cuts: list[float]) -> list[float]:
-    if not all(map(isfinite, cuts)):
+def _formed(cuts: object, kinds: list[str]) -> object:
+    """Refuse in one sentence what is no form of cut points: each form by itself would say that it is not meant."""
+    if isinstance(cuts, str) and cuts != "terciles":
+        raise ValueError(
+            f"no cut points: {cuts!r}; want terciles, fixed values in increasing order, or {_mappings(kinds)}"
+        )
+    if isinstance(cuts, dict):
+        names = [str(name) for name in cuts]
+        if len(names) != 1 or names[0] not in kinds:
+            hint = nearest(names[0], kinds) if names else ""
+            raise ValueError(f"want {_mappings(kinds)}; got {', '.join(names) or 'nothing'}{hint}")
+        if not all(0 < share < 1 for share in _rising(cuts[names[0]])):
+            raise ValueError(f"{names[0]} are shares between 0 and 1; got {cuts[names[0]]}")
+    return _rising(cuts) if isinstance(cuts, list) else cuts
+
+
+def _mappings(kinds: list[str]) -> str:
+    return " or ".join(f"{{{kind}: [...]}}" for kind in kinds)
+
+
+def _rising(cuts: object) -> list[float]:
+    numbers = cuts if isinstance(cuts, list) else []
+    if not all(isinstance(cut, int | float) and not isinstance(cut, bool) and isfinite(cut) for cut in numbers):
         raise ValueError(f"cut points must be finite numbers; got {cuts}")
-    if not cuts or any(later <= earlier for earlier, later in pairwise(cuts)):
+    if not numbers or any(later <= earlier for earlier, later in pairwise(numbers)):
         raise ValueError(f"cut points must be given in increasing order, each once; got {cuts}")
-    return cuts
+    return numbers

@@ -29,6 +29,7 @@ from churn_clv.delivery.experiment_folder import (
     write_effects,
     write_measured,
 )
+from churn_clv.delivery.leaderboard import reached
 from churn_clv.delivery.run_folder import write_run
 from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
@@ -55,7 +56,7 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     check_writable(out / config.name)
     check_store()
     started = datetime.now(UTC)
-    with _progress_of(config.name) as progress:
+    with progress_of(config.name) as progress:
         run = train(config, progress)
         folder = _timed(run, "write the report", progress, lambda: write_run(run, out, started))
         logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
@@ -68,13 +69,13 @@ def train_contracts_and_log(config: ContractualConfig, out: Path) -> Contractual
     check_writable(out / config.name)
     check_store()
     started = datetime.now(UTC)
-    with _progress_of(config.name) as progress:
+    with progress_of(config.name) as progress:
         run = train_contracts(config, progress)
         folder = _timed(run, "write the report", progress, lambda: write_contract_run(run, out, started))
-        page = _timed(run, "log to MLflow", progress, lambda: log_contract_run(run, folder))
+        page, board = _timed(run, "log to MLflow", progress, lambda: log_contract_run(run, folder))
     print_cleaning(run.contracts.cleaning, "Table")
     title = f"{config.name}: {run.judgement.customers:,} contracts, {config.evaluation.folds}-fold cross-fitting"
-    places = {"Model": str(folder / "model"), "MLflow": f"{page}  (after: make ui)"}
+    places = {"Model": str(folder / "model"), "MLflow": reached(page), "Leaderboard": reached(board)}
     _print_results(run, _metrics_table(title, {"churn": run.judgement.churn}, CONTRACT_SHOWN), folder, places)
     return run
 
@@ -84,7 +85,7 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
     check_writable(out / f"{config.name}-backtest")
     check_store()
     started = datetime.now(UTC)
-    with _progress_of(f"{config.name} backtest") as progress:
+    with progress_of(f"{config.name} backtest") as progress:
         rolling = roll(config, progress)
         folder = write_backtest(rolling, out, started)
         page = log_backtest(rolling, folder, question)
@@ -99,12 +100,12 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
             console.print(f"- {sentence}", soft_wrap=True)
     for note in rolling.notes:
         console.print(f"- At some origin: {note}", soft_wrap=True)
-    console.print(f"Folder  {folder}\nMLflow  {page}  (after: make ui)", soft_wrap=True)
+    console.print(f"Folder  {folder}\nMLflow  {reached(page)}", soft_wrap=True)
     return rolling
 
 
 @contextmanager
-def _progress_of(name: str) -> Iterator[Callable[[str], None]]:
+def progress_of(name: str) -> Iterator[Callable[[str], None]]:
     """Show the stage that runs, on a terminal in place, elsewhere line by line."""
     console = Console(stderr=True, highlight=False)
     with console.status(name) as status:
@@ -176,7 +177,7 @@ def _print_run(run: Run, folder: Path, logged: Logged) -> None:
     print_cleaning(run.log.cleaning)
     title = f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}"
     model = f"models:/{logged.model_name}/{logged.model_version}"
-    places = {"Model": model, "MLflow": f"{logged.page}  (after: make ui)"}
+    places = {"Model": model, "MLflow": reached(logged.page), "Leaderboard": reached(logged.leaderboard)}
     _print_results(run, _metrics_table(title, run.judgement.tables(), SHOWN), folder, places)
 
 
@@ -187,7 +188,7 @@ def _print_results(run: Run | ContractualRun, results: Table, folder: Path, plac
         console.print(f"- {note}", soft_wrap=True)
     files = {"Report": folder / "report.html", "Scores": folder / "scores.csv", "Grid": folder / "grid.csv"}
     for what, where in (files | places).items():
-        console.print(f"{what:<7} {where}", soft_wrap=True)
+        console.print(f"{what:<11} {where}", soft_wrap=True)
 
 
 def _times(by_stage: Mapping[str, float]) -> Table:

@@ -162,7 +162,9 @@ def test_tags_nest_ids_are_unique_and_links_arrive(page: Page) -> None:
     assert page.open == []
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
-    wanted = [str(a["href"])[1:] for a in page.named("a")]
+    links = [str(a["href"]) for a in page.named("a")]
+    assert {link for link in links if not link.startswith("#")} == {"segments.html"}
+    wanted = [link[1:] for link in links if link.startswith("#")]
     wanted += [str(attrs["aria-labelledby"]) for _, attrs in page.elements if "aria-labelledby" in attrs]
     assert set(wanted) <= set(ids)
 
@@ -190,6 +192,19 @@ def test_the_judged_table_shows_exactly_the_figures_of_the_judged_grid(small_run
         wanted = ["customers", "share", "churn_probability", "realised_churn", "realised_spend"]
         assert shown == dict(zip(shown, cell[wanted].astype(float), strict=True))
         assert rows[key][6][0].replace("\u00a0", " ") == f"{100 * cell['realised_churn']:.1f} %"  # type: ignore[index]
+
+
+def test_the_verdict_on_the_grid_stands_in_the_answer_with_each_criterion_that_fails(
+    small_run: Run, html: str, page: Page
+) -> None:
+    acceptance = small_run.segmentation.acceptance
+    failed = [name for name, passes in acceptance["passes"].items() if passes is False]
+    assert failed, "nothing to tell: choose another small run"
+    told = page.text.replace("\u00a0", " ")
+    assert f"{(acceptance['passes'] == True).sum()} of 12 criteria hold" in told  # noqa: E712 (None is neither)
+    assert told.count("Does not hold: ") == len(failed)
+    assert html.index('<h2 id="answer"') < html.index("Does not hold: ") < html.index('<h2 id="quality"')
+    assert "segments.html, in the same folder" in told
 
 
 def test_the_production_table_shows_forecasts_and_no_realised_spend(small_run: Run, page: Page) -> None:

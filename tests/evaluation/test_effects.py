@@ -56,7 +56,7 @@ def test_gains_are_those_of_scikit_learn_and_positive_where_the_variant_is_bette
 def test_the_same_run_twice_has_no_effect_at_all() -> None:
     table = paired_effects(TRUE, TRUE.sample(frac=1, random_state=3), samples=30, seed=1)
     assert (table[["gain", "gain_low", "gain_high", "smallest_visible"]] == 0).all(axis=None)
-    assert set(table["decision"]) == {"no difference seen"}
+    assert set(table["decision"]) == {"the same"}
 
 
 def test_a_pairing_sees_what_two_independent_errors_do_not() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from churn_clv.segments.acceptance import Rival, _cut_cvs, accept, rfm_rival
-from churn_clv.segments.grid import Grid, freeze_grid, place
+from churn_clv.segments.grid import Grid, Quantiles, ValueShares, exact_cuts, freeze_grid, place
 from churn_clv.train import Run
 
 Case = tuple[Grid, pd.DataFrame, pd.DataFrame]
@@ -179,6 +179,39 @@ def test_few_customers_have_unstable_cuts_and_fixed_cuts_have_none(true: Case) -
     assert row["passes"] is False
     fixed = accept(*few, value_cuts=[50.0, 100.0], risk_cuts=[0.3, 0.6]).loc["threshold_cv"]
     assert (fixed["figure"], fixed["passes"]) == (0, True)
+
+
+def test_the_spread_of_shares_of_the_total_is_that_of_drawn_bootstrap_samples() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.gamma(2, 50, 151)
+    cuts = ValueShares((0.5, 0.8))
+    slow = np.array([exact_cuts(pd.Series(rng.choice(values, 151)), cuts) for _ in range(2000)])
+    # 2000 draws each: a standard deviation has a standard error of 1.6 percent
+    found = _cut_cvs(values, cuts, np.random.default_rng(3), draws=10_000)
+    assert found == pytest.approx(slow.std(axis=0) / slow.mean(axis=0), rel=0.1)
+
+
+def test_cuts_other_than_terciles_are_judged_by_their_own_spread_and_cells_are_not_gated() -> None:
+    _, judged, outcomes = case(n=600)
+    scores = judged.drop(columns=["risk_tier", "value_tier", "segment", "action"])
+    for value_cuts in (Quantiles((0.5, 0.99)), ValueShares((0.8, 0.95))):
+        grid = freeze_grid(scores["value_if_active"], scores["churn_probability"], value_cuts, [0.5])
+        table = accept(grid, scores.join(place(grid, scores)), outcomes, value_cuts=value_cuts, risk_cuts=[0.5], seed=1)
+        [worst] = [max(_cut_cvs(scores["value_if_active"].to_numpy(), value_cuts, np.random.default_rng(1)))]
+        assert table.loc["threshold_cv", "figure"] == pytest.approx(worst)
+        assert "the least stable cut, value cut" in table.loc["threshold_cv", "words"]
+        cells = table.loc["effective_cells"]
+        assert cells["passes"] is None and np.isnan(cells["limit"])
+
+
+def test_the_correlation_is_of_the_axis_that_is_cut(true: Case) -> None:
+    _, judged, outcomes = true
+    scores = judged.drop(columns=["risk_tier", "value_tier", "segment", "action"])
+    grid = freeze_grid(scores["expected_spend"], scores["churn_probability"], "terciles", "terciles", "expected_spend")
+    row = accept(grid, scores.join(place(grid, scores)), outcomes).loc["rank_correlation"]
+    # risk is in expected spend already: it is counted twice, and the criterion says so
+    assert row["figure"] == pytest.approx(scores["expected_spend"].corr(scores["churn_probability"], "spearman"))
+    assert row["figure"] < -0.5 and row["passes"] is False
 
 
 def test_the_same_cell_is_counted_over_those_placed_both_times(true: Case) -> None:

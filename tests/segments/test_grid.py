@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 import churn_clv.train as train_room
 from churn_clv.models import BetaGeoModel, GammaGammaModel
 from churn_clv.models.clv import value_if_active
-from churn_clv.segments.grid import Grid, cell_table, freeze_grid, place
+from churn_clv.segments.grid import (
+    VALUE_AXES,
+    Grid,
+    Quantiles,
+    ValueShares,
+    cell_table,
+    exact_cuts,
+    freeze_grid,
+    place,
+)
 from churn_clv.segments.playbook import Playbook, default_playbook
 from churn_clv.train import Run
 
@@ -152,9 +162,66 @@ def test_fewer_customers_than_cells_are_placed_all_the_same(n: int) -> None:
     assert len(table) == len(grid.value_tiers) * len(grid.risk_tiers)
 
 
-def test_a_grid_survives_its_dictionary() -> None:
-    grid = Grid((1 / 3, 100.0), (0.1 + 0.2,))
-    assert Grid.from_dict(grid.to_dict()) == grid
+@pytest.mark.parametrize("axis", VALUE_AXES)
+def test_a_grid_survives_its_dictionary(axis: Any) -> None:
+    grid = Grid((1 / 3, 100.0), (0.1 + 0.2,), axis)
+    assert Grid.from_dict(json.loads(json.dumps(grid.to_dict()))) == grid
+
+
+def test_quantiles_have_their_shares_of_the_customers_below() -> None:
+    scores = drawn(2000)
+    quantiles = Quantiles((0.5, 0.8, 0.95))
+    grid = freeze_grid(scores["value_if_active"], scores["churn_probability"], quantiles, Quantiles((0.25,)))
+    assert (grid.value_tiers, grid.risk_tiers) == (["1 of 4", "2 of 4", "3 of 4", "4 of 4"], ["low", "high"])
+    below = [(scores["value_if_active"] < cut).mean() for cut in grid.value_cuts]
+    # rounding may move one customer in fifty
+    np.testing.assert_allclose(below, quantiles.shares, atol=0.021)
+
+
+def test_value_shares_are_brought_by_the_customers_above() -> None:
+    scores = drawn(2000)
+    shares = ValueShares((0.5, 0.8))
+    value = scores["value_if_active"]
+    low, high = exact_cuts(value, shares)
+    for cut, share in ((high, 0.5), (low, 0.8)):
+        # the customer on the cut is the one who completes the share
+        assert value[value >= cut].sum() >= share * value.sum() > value[value > cut].sum()
+    grid = freeze_grid(value, scores["churn_probability"], shares, [0.5])
+    found = place(grid, scores)["value_tier"]
+    exact = np.searchsorted([low, high], value, side="right")
+    moved = found.map({"low": 0, "mid": 1, "high": 2}).to_numpy() != exact
+    assert moved.mean() <= 0.02, "rounding moves more than one customer in fifty"
+
+
+def test_where_nobody_brings_value_there_are_no_shares_to_cut() -> None:
+    nothing = pd.Series([0.0] * 10 + [-1.0])
+    assert freeze_grid(nothing, pd.Series(0.5, nothing.index), ValueShares((0.8,)), [0.5]).value_cuts == ()
+
+
+def test_value_tiers_cut_the_axis_that_is_named_and_no_other() -> None:
+    scores = drawn(300)
+    for axis in VALUE_AXES[:2]:
+        grid = freeze_grid(scores[axis], scores["churn_probability"], Quantiles((0.5,)), [0.5], axis)
+        expected = np.where(scores[axis] >= grid.value_cuts[0], "high", "low")
+        assert (place(grid, scores)["value_tier"] == expected).all()
+        with pytest.raises(ValueError, match=f"3 of 300 customers lack {axis} or churn_probability"):
+            place(grid, scores.assign(**{axis: scores[axis].mask(np.arange(300) < 3)}))
+
+
+@given(
+    st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40),
+    st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4, unique=True).map(sorted),
+    st.sampled_from([Quantiles, ValueShares]),
+)
+def test_any_scores_fall_into_exactly_one_cell_whatever_the_cuts(
+    values: list[float], shares: list[float], kind: type[Quantiles] | type[ValueShares]
+) -> None:
+    scores = scores_of(values, [k / len(values) for k in range(len(values))])
+    grid = freeze_grid(scores["value_if_active"], scores["churn_probability"], kind(tuple(shares)), "terciles")
+    assert list(grid.value_cuts) == sorted(set(grid.value_cuts)) and len(grid.value_cuts) <= len(shares)
+    found = place(grid, scores)
+    assert found.notna().all(axis=None) and found.index.equals(scores.index)
+    assert cell_table(grid, scores.join(found))["customers"].sum() == len(values)
 
 
 # --- cells

@@ -73,6 +73,11 @@ def score_file(
     given = () if known is None else known.columns
     unknown = [name for name in trained_attributes(scoring.models) if name not in given]
     remarks = [f"Attributes of the training count as missing: {', '.join(unknown)}."] if unknown else []
+    cost = scoring.models.accounts.cost_to_serve
+    if cost is not None and cost not in given:
+        remarks.append(
+            f"The cost to serve, column {cost!r}, is not among the attributes: it makes nobody's value negative."
+        )
     kinds = scoring.models.settings.event_kinds
     if kinds and not read.has_events:
         remarks.append(
@@ -90,10 +95,12 @@ def model_folder(model: Path) -> Path:
 
 def _refuse_text_for_numbers(scoring: ScoringModel, known: pd.DataFrame | None, source: Path | None) -> None:
     """A number that arrives as text would count as missing without a word."""
-    trees = scoring.models.churn.trees
-    if known is None or trees is None:
+    if known is None:
         return
-    numbers = [name for name in trained_attributes(scoring.models) if name in trees.feature_ranges_.index]
+    trees, cost = scoring.models.churn.trees, scoring.models.accounts.cost_to_serve
+    learned = [] if trees is None else trees.feature_ranges_.index
+    numbers = [name for name in trained_attributes(scoring.models) if name in learned]
+    numbers += [] if cost is None else [cost]
     text = [n for n in numbers if n in known.columns and not pd.api.types.is_numeric_dtype(known[n])]
     if text:
         raise InputError(f"{source}: {', '.join(map(repr, text))} holds text; in training it held numbers")

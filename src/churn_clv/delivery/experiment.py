@@ -23,7 +23,7 @@ SHOWN = (
     ("churn", "auc"), ("churn", "log_loss"), ("churn", "calibration_error"), ("value", "normalised_gini"), ("value", "rmse"),
 )  # fmt: skip
 ALSO_SHOWN = (
-    "purchases/coverage_90", "grid/rank_correlation", "grid/effective_cells", "grid/same_cell", "grid/criteria_failed",
+    "purchases/coverage_90", "purchases/pit_ks", "purchases/pit_ks_noise_95", "grid/rank_correlation", "grid/effective_cells", "grid/same_cell", "grid/criteria_failed",
     "segments/segment/spend_epsilon2", "segments/segment/churn_epsilon2",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from churn_clv.config import Config
-from churn_clv.delivery import report_methods
+from churn_clv.delivery import grid_verdict, report_methods
 from churn_clv.delivery import report_sentences as sentences
 from churn_clv.delivery import report_tables as tables
 from churn_clv.delivery.figure_words import words_of
@@ -131,6 +131,8 @@ def _contents(run: Run, unit: Unit) -> dict[str, Any]:
         "reasons": reasons_table(run),
         "without_reasons": without_reasons(run),
         "judged_note": " ".join([sentences.order_of_cells(run, unit), sentences.small_cells(run.judged_grid)]).strip(),
+        "verdict": grid_verdict.verdict_sentence(run.segmentation.acceptance),
+        "not_holding": grid_verdict.not_holding(run, unit),
         "verdicts": verdicts,
         "losses": sentences.against_rivals(run),
         "doubts": sentences.doubts(run),
@@ -229,7 +231,9 @@ def picture(figure: Figure, caption: str, alternative: str) -> Picture:
     drawn, small = io.BytesIO(), io.BytesIO()
     with style():
         figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
-    colours = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    # Coverage keeps the rare colour of a few marks, which the median cut gives to a neighbour; k-means fits the wide areas.
+    cut = Image.Quantize.MAXCOVERAGE
+    colours = Image.open(drawn).convert("RGB").quantize(64, cut, kmeans=1, dither=Image.Dither.NONE)
     colours.save(small, "png", optimize=True)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     source = f"data:image/png;base64,{base64.b64encode(small.getvalue()).decode('ascii')}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from churn_clv.evaluation.labels import Unit
+from churn_clv.evaluation.labels import Unit, percent
+from churn_clv.segments.lifecycle import LifecycleRules
 
 
 class MetricWords(NamedTuple):
@@ -110,6 +111,89 @@ TREES_ONLY = {
     "average": " In this run they explain the trees only, which are one of the two forecasts averaged.",
     "stack": " In this run they explain the trees only, which are one of the three forecasts added up.",
 }
+
+
+# Terms of the report that the segments' page explains again.
+SHARED_TERMS = (
+    "R, churn probability", "V_act, value if active", "V_res, expected {n}", "value at risk", "CLV", "horizon", "holdout",
+)  # fmt: skip
+SEGMENT_TERMS: list[tuple[str, str]] = [
+    (
+        "expected profit",
+        "What a contact is expected to earn within the horizon: margin of the {n} of those whom it keeps, less the offer for "
+        "those who take it and the cost of the contact.",
+    ),
+    ("outlay", "What contacts and the offers expected to be taken cost; the sum over the contacted is the budget."),
+    (
+        "save rate",
+        "Share of those who would have bought nothing, but have not left for good, who buy because of the contact. Assumed in "
+        "the playbook until a test against a control group has measured it.",
+    ),
+    (
+        "playbook",
+        "The file that says for each segment what is done, by which channel, and what a contact costs and may save.",
+    ),
+    (
+        "win-back list",
+        "Customers of the highest value tier who decline, are lost or are in the highest risk tier, where a contact is expected "
+        "to earn more than it costs.",
+    ),
+    (
+        "look-alikes",
+        "Customers of the rest whose habits, money left aside, resemble those of the top customers (Pareto tier A) most.",
+    ),
+    (
+        "RFM segments",
+        "Customers scored from 1 to 5 by how recently and how often they bought, and named by both as the field does. The "
+        "amount is scored, too, but names no segment.",
+    ),
+    (
+        "value classes",
+        "High: those who together bring 80 % of the expected {n}. Potential: not high, but of the highest value if active. "
+        "Negative: refunds and cost to serve exceed their margin so far. Low: the others.",
+    ),
+    (
+        "Pareto tiers",
+        "A: the customers who bring the first 80 % of the expected {n}; B: the next 15 %; C: the rest. Cut points were taken "
+        "once and stay, so today's shares may differ.",
+    ),
+    (
+        "clusters",
+        "Groups found by an algorithm in how customers have bought so far: k-means, and a self-organising map (a neural "
+        "network whose neighbouring cells hold similar customers). Numbered by expected {n}, the highest first.",
+    ),
+    (
+        "silhouette",
+        "How much nearer customers are to their own cluster than to the next: 1 is far apart, 0 no clusters at all "
+        "(Rousseeuw 1987).",
+    ),
+    (
+        "kappa",
+        "Share in the same segment, corrected for what is the same by chance where few segments are large: 1 is all, 0 is "
+        "chance (Cohen 1960).",
+    ),
+    ("cohort", "Customers whose first purchase fell into the same week, month, quarter or year."),
+    ("customer equity", "The CLV of all customers together, without those still to be won."),
+    ("95 % interval", "Where the true figure of a segment lies in 95 of 100 samples of customers like these."),
+]
+
+
+def segment_glossary(unit: Unit, rules: LifecycleRules) -> list[tuple[str, str]]:
+    """Return the terms of the segments' page with their meaning in this run."""
+    shared = [(term, text) for term, text in TERMS if term in SHARED_TERMS]
+    terms = [(term.format(n=unit.noun), text.format(n=unit.noun)) for term, text in [*SEGMENT_TERMS, *shared]]
+    return [*terms, ("lifecycle stages", _stages(rules))]
+
+
+def _stages(rules: LifecycleRules) -> str:
+    """The stages in the order in which they are asked for."""
+    return (
+        f"The first that applies. Lost: churn probability of {percent(rules.lost_risk)} or more, and silent for "
+        f"{rules.lost_silence_days:.0f} days or p_alive at most {percent(rules.lost_p_alive)}. New: first purchase in the last "
+        f"{rules.new_days:.0f} days. Declining: churn probability of {percent(rules.declining_risk)} or more, or clearly fewer "
+        "purchases in the last 91 days than usual. Growing: clearly more of them than usual, or fewer than "
+        f"{rules.loyal_frequency} repeat purchases so far. Loyal: everybody else. Prospects have not bought yet."
+    )
 
 
 def glossary(unit: Unit, churn_method: str) -> list[tuple[str, str]]:

@@ -15,9 +15,11 @@ from churn_clv.delivery.atomic import NameTaken, whole_folder
 from churn_clv.delivery.handover import model_files, write_model
 from churn_clv.delivery.report import render_report, write_figures
 from churn_clv.delivery.segment_lists import write_segmentation
+from churn_clv.delivery.segments_page import render_segments
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
+from churn_clv.evaluation.segment_drawings import segment_figures_of
 from churn_clv.train import Run
 
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -64,6 +66,10 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     write_figures(figures, folder / "figures")
     html = render_report(run, figures, generated_at=started, run_name=run_name)
     (folder / "report.html").write_text(html, encoding="utf-8")
+    segment_figures = segment_figures_of(run)
+    write_figures(segment_figures, folder / "figures")
+    page = render_segments(run, segment_figures, generated_at=started, run_name=run_name)
+    (folder / "segments.html").write_text(page, encoding="utf-8")
     (folder / "model").mkdir()
     write_model(folder / "model", files_of(run))
 

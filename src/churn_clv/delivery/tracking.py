@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,15 +18,15 @@ from churn_clv.contractual import ContractualRun
 from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.contract_folder import contract_metrics
 from churn_clv.delivery.handover import roles_read
-from churn_clv.delivery.run_folder import metrics_of, parameters_of, started_at
+from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
+from churn_clv.delivery.run_folder import metrics_of, parameters_of
+from churn_clv.delivery.run_tags import code_tags, contract_tags_of, flat, run_name, tags_of
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES
 from churn_clv.rolling import TASKS, Rolling
 from churn_clv.train import Run
 
-PORT = 5000
-_LIBRARIES = ("lifetimes", "lightgbm", "mlflow", "pandas", "numpy", "scipy", "duckdb", "scikit-learn")
 _SERVING = (
     "duckdb",
     "jinja2",
@@ -42,12 +41,6 @@ _SERVING = (
     "scipy",
 )
 _NUMBERS = {"amount", "margin", "quantity"}
-_HEADLINES = (
-    ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
-    ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of value", "value/normalised_gini", ".3f"),
-    ("holdout value in the predicted top 10 %", "value/top_10_percent_capture", ".1%"),
-    ("error of the predicted total value", "value/bias", "+.1%"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,10 +56,9 @@ class Logged:
     def page(self) -> str:
         return page_of(self.experiment_id, self.run_id)
 
-
-def page_of(experiment_id: str, run_id: str) -> str:
-    """Return the address of a run's page, once the MLflow UI runs on this machine."""
-    return f"http://127.0.0.1:{PORT}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+    @property
+    def leaderboard(self) -> str:
+        return leaderboard_of(self.experiment_id)
 
 
 def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> Logged:
@@ -84,10 +76,12 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
     """
     import mlflow
 
-    tags = _tags(run, folder) | (question or {})
-    with _run_in_store(run.config.name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
+    tags = tags_of(run, folder) | (question or {})
+    name = run_name(run.config, folder, variant=tags.get("variant"))
+    with _run_in_store(name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
         mlflow.log_input(_dataset(run.config.data.source, run.fingerprint), context="training")
         _log_config(run.config.shareable())
+        mlflow.log_params(_methods(run))
         _log_files(folder)
         mlflow.log_artifacts(str(folder / "segments"), "segments")
         mlflow.log_artifact(str(folder / "segments.html"))
@@ -104,8 +98,9 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
         return Logged(run_id, experiment, run.config.registered_model, version_number)
 
 
-def log_contract_run(run: ContractualRun, folder: Path) -> str:
-    """Write a finished run on contracts to MLflow, its model as text files, and return the address of its page.
+def log_contract_run(run: ContractualRun, folder: Path) -> tuple[str, str]:
+    """Write a finished run on contracts to MLflow, its model as text files; return the addresses of its page and the
+    leaderboard.
 
     Raises
     ------
@@ -114,14 +109,14 @@ def log_contract_run(run: ContractualRun, folder: Path) -> str:
     """
     import mlflow
 
-    tags = _contract_tags(run, folder)
-    with _run_in_store(run.config.name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
+    tags, name = contract_tags_of(run, folder), run_name(run.config, folder)
+    with _run_in_store(name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
         mlflow.log_input(_dataset("contracts", run.fingerprint), context="training")
         _log_config(run.config.model_dump(mode="json"))
         _log_files(folder)
         mlflow.log_artifacts(str(folder / "model"), "model")
         mlflow.log_metrics(contract_metrics(run) | _seconds(run.seconds))
-        return page_of(experiment, run_id)
+        return page_of(experiment, run_id), leaderboard_of(experiment)
 
 
 def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None = None) -> str:
@@ -136,8 +131,8 @@ def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None
 
     crowns = {f"champion_{c.task}": c.champion if c.crowned else "too few windows" for c in rolling.crowns()}
     words = "\n".join(f"- {line}" for c in rolling.crowns() for line in c.sentences(NAMES))
-    tags = {"mlflow.note.content": words, "kind": "backtest"} | crowns | _git() | (question or {})
-    name = f"{rolling.config.name} backtest"
+    tags = {"mlflow.note.content": words, "kind": "backtest"} | crowns | code_tags() | (question or {})
+    name = run_name(rolling.config, folder, "backtest", tags.get("variant"))
     with _run_in_store(name, rolling.config.tracking.experiment, folder, tags) as (experiment, run_id):
         _log_config(rolling.config.shareable())
         mlflow.log_artifacts(str(folder))
@@ -188,8 +183,8 @@ def _run_in_store(name: str, experiment: str, folder: Path, tags: dict[str, str]
     try:
         with prepared_store():
             experiment_id = _experiment(experiment)
-        titled = f"{name} {started_at(folder):%Y-%m-%d %H:%M:%S}"
-        with _killed_is_said(), mlflow.start_run(experiment_id=experiment_id, run_name=titled, tags=tags) as active:
+            prepare_leaderboard(experiment_id)
+        with _killed_is_said(), mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as active:
             yield experiment_id, active.info.run_id
     except mlflow.exceptions.MlflowException as error:
         store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
@@ -200,8 +195,18 @@ def _run_in_store(name: str, experiment: str, folder: Path, tags: dict[str, str]
 def _log_config(content: dict[str, Any]) -> None:
     import mlflow
 
-    mlflow.log_params(_flat(content))
+    mlflow.log_params(flat(content))
     mlflow.log_text(yaml.safe_dump(content, sort_keys=False), "config.yaml")
+
+
+def _methods(run: Run) -> dict[str, str]:
+    """How the run forecast risk and value in the end, whoever chose it: what a champion is compared by."""
+    used = run.choice.methods
+    return {
+        "methods.churn": used.churn,
+        "methods.value": used.value,
+        "methods.calibrated": str(used.calibrator is not None),
+    }
 
 
 def _log_files(folder: Path) -> None:
@@ -295,52 +300,6 @@ def _synthetic_log() -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _tags(run: Run, folder: Path) -> dict[str, str]:
-    losses = sorted({f"{task}: {rival}" for task, rival, verdict in run.judgement.verdicts() if verdict == "loses"})
-    tags = {
-        "mlflow.note.content": _headline(run),
-        "config": run.config.name,
-        "data": f"{run.log.n_customers:,} customers, {run.windows.first_day} to {run.log.last_day}",
-        "data_fingerprint": run.fingerprint,
-        "loses_to_baseline": "; ".join(losses) or "no",
-        "diagnoses": " ".join(m.diagnosis_ for m in (run.models.purchases, run.models.spend) if m and m.diagnosis_)
-        or "none",
-        "run_folder": folder.name,
-        "seeds": f"churn {run.config.churn.seed}, bootstrap {run.config.evaluation.seed}",
-        "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-    }
-    return tags | _git()
-
-
-def _contract_tags(run: ContractualRun, folder: Path) -> dict[str, str]:
-    found, judgement = run.judgement.metrics(), run.judgement
-    figures = ", ".join(f"{label} {format(found[key], form)}" for label, key, form in _HEADLINES if key in found)
-    losses = sorted({f"{metric}: {rival}" for metric, rival, verdict in judgement.verdicts() if verdict == "loses"})
-    title = f"**{run.config.name}**, contracts, {run.config.evaluation.folds}-fold cross-fitting: {figures}."
-    tags = {
-        "mlflow.note.content": "\n".join([title, "", *[f"- {sentence}" for sentence in judgement.sentences()]]),
-        "config": run.config.name,
-        "data": f"{judgement.customers:,} contracts, {len(run.scores):,} of them current",
-        "data_fingerprint": run.fingerprint,
-        "loses_to_baseline": "; ".join(losses) or "no",
-        "run_folder": folder.name,
-        "seeds": f"churn {run.config.churn.seed}, folds and bootstrap {run.config.evaluation.seed}",
-        "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-    }
-    return tags | _git()
-
-
-def _headline(run: Run) -> str:
-    """What the run's page shows first: which run this is and how good, the figures before any table."""
-    metrics, windows = run.judgement.metrics(), run.windows
-    figures = ", ".join(f"{label} {format(metrics[key], form)}" for label, key, form in _HEADLINES if key in metrics)
-    return "\n".join([
-        f"**{run.config.name}**, holdout {windows.calibration_end} to {windows.holdout_end} ({windows.horizon_days} days): {figures}.",
-        "", f"{run.log.n_customers:,} customers, scored as of {windows.score_as_of}.",
-        "", *[f"- {sentence}" for sentence in run.judgement.sentences()],
-    ])  # fmt: skip
-
-
 def _numbers(run: Run) -> dict[str, float]:
     fitted = {
         f"parameters/{model}/{name}": value
@@ -351,38 +310,13 @@ def _numbers(run: Run) -> dict[str, float]:
 
 
 def _seconds(by_stage: dict[str, float]) -> dict[str, float]:
-    return {f"seconds/{stage.replace(' ', '_')}": value for stage, value in by_stage.items()}
+    stages = {f"seconds/{stage.replace(' ', '_')}": value for stage, value in by_stage.items()}
+    return stages | {"seconds/total": sum(by_stage.values())}
 
 
 def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
     sample = scores.sample(min(rows, len(scores)), random_state=0).reset_index(drop=True)
     return sample.assign(as_of=sample["as_of"].astype("str"))
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in content.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict) and value
-            else {f"{prefix}{key}": str(value)[:500]}
-        )
-    return flat
-
-
-def _git() -> dict[str, str]:
-    """Commit and whether the checkout had changes, when the program runs in one."""
-    where = Path(__file__).parent
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, timeout=10)  # noqa: S603, S607
-        except (FileNotFoundError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-    return {} if commit is None else {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
 
 
 def _experiment(name: str) -> str:

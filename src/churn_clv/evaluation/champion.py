@@ -129,7 +129,7 @@ def fight(task: str, figures: pd.DataFrame, challenger: str, champion: str) -> D
         objections.append(f"the gain is below {least:g}, too small to matter")
     if mean < 0 <= high:
         objections.append("it is no better on the mean")
-    objections += _worse(task, figures, challenger, champion)
+    objections += broken_guards(task, figures, challenger, champion)
     return Duel(challenger, champion, gains.size, mean, low, high, wins, tuple(objections))
 
 
@@ -148,7 +148,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def _worse(task: str, figures: pd.DataFrame, challenger: str, champion: str) -> list[str]:
+def broken_guards(task: str, figures: pd.DataFrame, challenger: str, champion: str) -> list[str]:
+    """Return in words every guardrail on which a challenger is worse than allowed, or cannot be compared."""
     found = []
     for metric, allowed in GUARDS[task].items():
         new, old = (figures[(metric, c)].abs().mean() for c in (challenger, champion))

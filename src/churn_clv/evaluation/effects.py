@@ -44,7 +44,8 @@ def paired_effects(variant: pd.DataFrame, reference: pd.DataFrame, *, samples: i
     -------
     DataFrame indexed by (task, metric), with the columns COLUMNS: gain is positive where the variant is better (of rmse
     relative to the reference's), with a 95 % percentile interval; smallest_visible is the effect that this design would
-    have found in four of five trials; decision is "better", "worse" or "no difference seen".
+    have found in four of five trials; decision is "better", "worse" (both perhaps
+    "too little to matter"), "no difference seen" or, without any, "the same".
 
     Raises
     ------
@@ -133,18 +134,22 @@ def effect_sentence(name: str, task: str, metric: str, row: pd.Series) -> str:
     >>> effect_sentence("repeat days", "churn", "log_loss", row)
     'repeat days, churn log loss: no difference seen (gain +0.0010, 95 % -0.0020 to +0.0040); 0.0043 would have been.'
     """
-    text = f"{name}, {task} {metric.replace('_', ' ')}: {row['decision']} (gain {row['gain']:+.4f}, 95 % "
-    text += f"{row['gain_low']:+.4f} to {row['gain_high']:+.4f}{'' if row['paired'] else ', not paired'})"
+    if row["decision"] == SAME:
+        return f"{name}, {task} {metric.replace('_', ' ')}: the same."
+    text = f"{name}, {task} {metric.replace('_', ' ')}: {row['decision']} (gain {row['gain']:+z.4f}, 95 % "
+    text += f"{row['gain_low']:+z.4f} to {row['gain_high']:+z.4f}{'' if row['paired'] else ', not paired'})"
     return f"{text}; {row['smallest_visible']:.4f} would have been." if row["decision"] == NOTHING else f"{text}."
 
 
-NOTHING = "no difference seen"
+NOTHING, SAME = "no difference seen", "the same"
 
 
 def _row(
     value: float, reference: float, gain: float, low: float, high: float, paired: bool, least: float
 ) -> list[object]:
-    if low <= 0 <= high:
+    if max(abs(low), abs(high)) < 1e-12:
+        decision = SAME
+    elif low <= 0 <= high:
         decision = NOTHING
     else:
         decision = ("better" if gain > 0 else "worse") + (", too little to matter" if abs(gain) < least else "")

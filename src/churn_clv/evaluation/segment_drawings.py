@@ -36,7 +36,9 @@ def segments_not_drawn(run: Run) -> dict[str, str]:
     """Say which figures of its segments a run cannot have, and why."""
     if unit_of(run).has_amount:
         return {}
-    return {"budget": "The log has no amounts, so nobody can say what a contact costs and earns: no figure of the budget."}
+    return {
+        "budget": "The log has no amounts, so nobody can say what a contact costs and earns: no figure of the budget."
+    }
 
 
 def stage_flows(run: Run) -> tuple[list[pd.DataFrame], list[date]]:

@@ -63,7 +63,7 @@ def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int) -> Figure:
             numbers = [
                 f"{cell['customers']:,.0f}",
                 f"churn {percent(cell['churn'])}",
-                f"{unit.noun} {rounded(cell['spend'])}",
+                f"{unit.noun} {rounded(cell['spend'] if unit.has_amount else round(cell['spend'], 1))}",
             ]
             heat_cell(axes, *pair, colours, cell["churn"], [*name, *numbers])
         for recency, frequency in REGIONS.values():
@@ -71,7 +71,8 @@ def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int) -> Figure:
         _rfm_axes(axes)
         percents(colour_bar(figure, axes, colours, "churn: share that bought nothing"))
         note = f"In each cell: customers, share that bought nothing in {horizon_days} days, mean {unit.noun} a customer"
-        foot(figure, f"{note} in\n{unit.axis}. Hatched: nobody. Scores: fifths of the customers, 5 is best.")
+        money = f" in\n{unit.axis}. " if unit.has_amount else ".\n"
+        foot(figure, f"{note}{money}Hatched: nobody. Scores: fifths of the customers, 5 is best.")
     return figure
 
 
