@@ -7,7 +7,16 @@ import json
 import mlflow
 import pytest
 
-from churn_clv.delivery.leaderboard import COLUMNS, TAG, is_ours, leaderboard, leaderboard_of, page_of, prepare_leaderboard, reached  # fmt: skip
+from churn_clv.delivery.leaderboard import (
+    COLUMNS,
+    TAG,
+    is_ours,
+    leaderboard,
+    leaderboard_of,
+    page_of,
+    prepare_leaderboard,
+    reached,
+)
 from churn_clv.train import Run
 
 

@@ -30,7 +30,7 @@ def logged(small_run: Run, migrated_store: Path, tmp_path_factory: pytest.TempPa
 
 def test_the_runs_page_says_which_run_it_is_and_how_good(small_run: Run, logged: Logged):
     run = mlflow.get_run(logged.run_id)
-    assert run.info.run_name == "small 2026-01-02 03:04:05"
+    assert run.info.run_name == "small (spend_days=all) 2026-01-02 03:04:05"
     assert run.info.status == "FINISHED"
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith("**small**, holdout 2024-06-30 to 2024-12-15 (168 days): churn AUC ")

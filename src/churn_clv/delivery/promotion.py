@@ -120,7 +120,7 @@ def check_files(candidate: Candidate) -> None:
             raise InputError(f"no {DIGESTS}")
         read_model(listings[0].parent)
     except (mlflow.exceptions.MlflowException, OSError, InputError) as error:
-        cause = str(error).splitlines()[0][:200]
+        cause = str(error).splitlines()[0][:400]
         raise InputError(
             f"{candidate}: its model cannot be loaded, so it cannot be champion ({cause}); train again"
         ) from None
@@ -202,21 +202,24 @@ def duels(challenger: LoggedRun, champion: LoggedRun, progress: Callable[[str], 
         If the runs are about different data, or the log is not there any more or has changed.
     """
     refuse_different_data(challenger, champion)
-    rolled = {}
-    for run, config in ((challenger, challenger.config), (champion, on_the_log_of(challenger, champion))):
-        progress(f"backtest {run.candidate}")
-        rolled[str(run.candidate)] = _rolled(run, config, progress)
-    first = rolled[str(challenger.candidate)]
-    found = fingerprint(first.evidence.log)
-    if found != challenger.tags.get("data_fingerprint", found):
-        raise InputError(f"{challenger.candidate}: its log has changed since it was trained (fingerprint {found}, was "
-                         f"{challenger.tags['data_fingerprint']}); train again")  # fmt: skip
-    new, old = (rolled[str(run.candidate)].backtest for run in (challenger, champion))
+    progress(f"backtest {challenger.candidate}")
+    first = _rolled(challenger, challenger.config, progress)
+    _refuse_changed_log(challenger, fingerprint(first.evidence.log))
+    progress(f"backtest {champion.candidate}")
+    new, old = first.backtest, _rolled(champion, on_the_log_of(challenger, champion), progress).backtest
     shared = [day for day in new.apart if day in old.apart]
     figures = {task: _side_by_side(task, shared, {str(r.candidate): (b, r) for r, b in ((challenger, new), (champion, old))})
                for task in TASKS}  # fmt: skip
     where = f"{len(shared)} origins without overlap ({_days(shared)}), horizon {first.horizon_days} days."
     return succession(figures, str(challenger.candidate), str(champion.candidate)), where
+
+
+def _refuse_changed_log(run: LoggedRun, found: str) -> None:
+    trained_on = run.tags.get("data_fingerprint", found)
+    if found != trained_on:
+        raise InputError(
+            f"{run.candidate}: its log has changed since it was trained (fingerprint {found}, was {trained_on}); train again"
+        )
 
 
 def refuse_different_data(challenger: LoggedRun, champion: LoggedRun) -> None:
