@@ -72,6 +72,12 @@ def test_money_named_for_a_log_without_amounts_is_one_input_error(tmp_path: Path
         train_on(tmp_path, log.drop(columns="amount"), data={"columns": {"amount": None}}, **{key: sections[key]})
 
 
+def test_a_share_of_wallet_is_no_share_where_value_is_margin(tmp_path: Path, log: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"segments\.total_spend: the log's value is margin"):
+        wallet = pd.DataFrame({"wallet": 1e6}, index=pd.Index(log["customer_id"].unique(), name="customer_id"))
+        train_on(tmp_path, log, wallet, data={"margin_rate": 0.3}, segments={"total_spend": "wallet"})
+
+
 def test_the_currencys_unit_changes_no_risk(tmp_path: Path, log: pd.DataFrame) -> None:
     plain = train_on(tmp_path, log)
     for factor in (0.01, 1e6):

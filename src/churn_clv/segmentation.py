@@ -139,6 +139,11 @@ def check_given(evidence: Evidence, windows: Windows) -> None:
             f"{', '.join(named)}: money means nothing in a log without amounts, where purchases are counted; map "
             "data.columns.amount, or leave it out"
         )
+    if evidence.log.value_is == "margin" and accounts.total_spend is not None:
+        raise InputError(
+            "segments.total_spend: the log's value is margin, which is no share of what customers spend; leave it out, or "
+            "leave out data.columns.margin and data.margin_rate"
+        )
 
 
 def segment(
