@@ -74,7 +74,7 @@ def test_money_named_for_a_log_without_amounts_is_one_input_error(tmp_path: Path
 
 def test_a_share_of_wallet_is_no_share_where_value_is_margin(tmp_path: Path, log: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"segments\.total_spend: the log's value is margin"):
-        wallet = pd.DataFrame({"wallet": 1e6}, index=pd.Index(log["customer_id"].unique(), name="customer_id"))
+        wallet = pd.DataFrame({"customer_id": log["customer_id"].unique(), "wallet": 1e6})
         train_on(tmp_path, log, wallet, data={"margin_rate": 0.3}, segments={"total_spend": "wallet"})
 
 
