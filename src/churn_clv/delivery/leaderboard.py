@@ -44,7 +44,7 @@ def reached(address: str) -> str:
 def leaderboard() -> str:
     """Return the prepared view as the UI reads it, signed, so that one that somebody changed is told from ours."""
     names = [f"{kind}.`{name}`" for kind, name in COLUMNS]
-    widths = {column: 44 + 7 * len(name) for column, (_, name) in zip(names, COLUMNS, strict=True)}
+    widths = {column: _width(kind, name) for column, (kind, name) in zip(names, COLUMNS, strict=True)}
     view = {
         "searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": False, "startTime": "ALL",
         "lifecycleFilter": "Active", "modelVersionFilter": "All Runs", "datasetsFilter": [], "viewMaximized": True,
@@ -81,6 +81,11 @@ def leaderboard_named(experiment: str) -> str:
     import mlflow
 
     return leaderboard_of(mlflow.get_experiment_by_name(experiment).experiment_id)
+
+
+def _width(kind: str, name: str) -> int:
+    """Pixels: a metric's name is longer than its digits, a tag's text longer than its name."""
+    return 28 + int(6.5 * len(name)) if kind == "metrics" else 150
 
 
 def _server() -> str:
