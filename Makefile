@@ -17,7 +17,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test planted experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ backtest: setup ## Compare the methods at many origins of CONFIG's log (SET as f
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+planted: setup ## See that the leak tests catch every planted leak
+	@$(BIN)/python -m pytest -n 2 --dist load -m planted tests/test_leaks.py
 
 experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase, SET as for train)
 	@$(WITH_SET) $(BIN)/churn-clv experiment experiments/$(NAME).yaml "$${set_pairs[@]}"

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import churn_clv.delivery.drawn as drawn_room
 import churn_clv.segments.schemes as schemes_room
 from churn_clv.config import Config, parse_config
 from churn_clv.train import Run, train
@@ -48,6 +49,7 @@ def train_on(folder: Path, log: pd.DataFrame, attributes: pd.DataFrame | None = 
     return train(parse_config(content | sections, source="test"))
 
 
+FULL_DPI = drawn_room.DPI
 ALL_NUMBERS, ALL_SHAPES = schemes_room.NUMBERS, schemes_room.SHAPES
 
 
@@ -57,6 +59,14 @@ def few_candidates() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schemes_room, "NUMBERS", (3, 4))
         patch.setattr(schemes_room, "SHAPES", ((2, 2),))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """Draw small pictures: most tests ask whether a figure is there; the size of a page is tested with FULL_DPI."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn_room, "DPI", 40)
         yield
 
 

@@ -17,7 +17,7 @@ CONFIG = Path(__file__).parent.parent / "configs" / "cdnow.yaml"
 
 @pytest.fixture(scope="session")
 def cdnow_run() -> Run:
-    return train(load_config(CONFIG))
+    return train(load_config(CONFIG, ["evaluation.bootstrap_samples=60"]))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.conftest import FULL_DPI
 
 from churn_clv.config import parse_config
 from churn_clv.data.simulate import simulate_log
@@ -93,7 +94,9 @@ def rendered(run: Run, name: str = "a run") -> str:
 
 @pytest.fixture(scope="module")
 def html(small_run: Run) -> str:
-    return rendered(small_run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("churn_clv.delivery.drawn.DPI", FULL_DPI)
+        return rendered(small_run)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_report import HOSTILE, ID_COLUMN, Page, everything, run_on
+from tests.conftest import FULL_DPI
 
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.grid_verdict import CRITERIA, verdict_sentence
@@ -35,7 +36,9 @@ def rendered(run: Run, name: str = "a run") -> str:
 
 @pytest.fixture(scope="module")
 def html(small_run: Run) -> str:
-    return rendered(small_run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("churn_clv.delivery.drawn.DPI", FULL_DPI)
+        return rendered(small_run)
 
 
 @pytest.fixture(scope="module")

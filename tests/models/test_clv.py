@@ -117,12 +117,12 @@ def test_intervals_hold_the_expectation_and_groups_add_up(model: BetaGeoModel, c
 def test_ninety_percent_intervals_of_counts_cover_simulated_holdouts(model: BetaGeoModel) -> None:
     # a discrete interval covers at least its level up to sampling; 4,000 customers: standard error .005
     summary = model.simulate(np.full(4000, 39.0), seed=9, horizon=39.0)
-    table = purchase_intervals(model, summary, horizon=39.0, level=0.9, size=600, seed=1)
+    table = purchase_intervals(model, summary, horizon=39.0, level=0.9, size=300, seed=1)
     actual = summary["holdout_frequency"]
     covered = (actual >= table["lower"]) & (actual <= table["upper"])
     assert covered.mean() > 0.88
     total = purchase_intervals(
-        model, summary, horizon=39.0, level=0.99, size=600, seed=1, groups=pd.Series("all", index=summary.index)
+        model, summary, horizon=39.0, level=0.99, size=300, seed=1, groups=pd.Series("all", index=summary.index)
     )
     assert total.loc["all", "lower"] < actual.sum() < total.loc["all", "upper"]
 

@@ -18,10 +18,10 @@ from churn_clv.config import Config
 from churn_clv.delivery import grid_verdict, report_methods
 from churn_clv.delivery import report_sentences as sentences
 from churn_clv.delivery import report_tables as tables
+from churn_clv.delivery.drawn import as_png
 from churn_clv.delivery.figure_words import words_of
 from churn_clv.delivery.report_reasons import reasons_table, without_reasons
 from churn_clv.delivery.report_words import CAUTION, PLACEMENTS, TASKS, glossary
-from churn_clv.evaluation.figure_style import style
 from churn_clv.evaluation.figures import not_drawn, unit_of
 from churn_clv.evaluation.labels import Unit, day, model
 
@@ -104,13 +104,12 @@ def moment(when: datetime) -> str:
     return f"{day(when)}, {when:%H:%M %Z}".strip()
 
 
-def write_figures(figures: Mapping[str, Figure], folder: Path, dpi: int = 130) -> list[Path]:
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Write each figure as `<name>.png` into a folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png" for name in figures]
-    with style():
-        for path, figure in zip(paths, figures.values(), strict=True):
-            figure.savefig(path, dpi=dpi, metadata={"Software": None})
+    for path, figure in zip(paths, figures.values(), strict=True):
+        path.write_bytes(as_png(figure))
     return paths
 
 
@@ -228,9 +227,7 @@ def picture(figure: Figure, caption: str, alternative: str) -> Picture:
     """Embed a figure as PNG in 64 colours: a page much over 500 kB stays blank in MLflow's artifact view."""
     from PIL import Image
 
-    drawn, small = io.BytesIO(), io.BytesIO()
-    with style():
-        figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
+    drawn, small = io.BytesIO(as_png(figure)), io.BytesIO()
     # Coverage keeps the rare colour of a few marks, which the median cut gives to a neighbour; k-means fits the wide areas.
     cut = Image.Quantize.MAXCOVERAGE
     colours = Image.open(drawn).convert("RGB").quantize(64, cut, kmeans=1, dither=Image.Dither.NONE)
