@@ -177,7 +177,13 @@ def _print_run(run: Run, folder: Path, logged: Logged) -> None:
     print_cleaning(run.log.cleaning)
     title = f"{run.config.name}: holdout {run.windows.calibration_end} to {run.windows.holdout_end}"
     model = f"models:/{logged.model_name}/{logged.model_version}"
-    places = {"Model": model, "MLflow": reached(logged.page), "Leaderboard": reached(logged.leaderboard)}
+    places = {
+        "Segments": str(folder / "segments.html"),
+        "Lists": str(folder / "lists"),
+        "Model": model,
+        "MLflow": reached(logged.page),
+        "Leaderboard": reached(logged.leaderboard),
+    }
     _print_results(run, _metrics_table(title, run.judgement.tables(), SHOWN), folder, places)
 
 
