@@ -140,7 +140,6 @@ def answer_with_effects(
     asked: Experiment, file: Path, results: Mapping[str, Mapping[str, Result]], out: Path, write: bool
 ) -> None:
     """Print and write what each variant changed, log by log; with `write`, into the experiment's file too."""
-    metrics = pd.DataFrame({f"{log}: {name}": r.metrics for log, named in results.items() for name, r in named.items()})
     for log, named in results.items():
         print_frame(comparison({name: result.metrics for name, result in named.items()}), f"{log}: metric")
     if len(next(iter(results.values()))) == 1 and not asked.against:
@@ -149,7 +148,7 @@ def answer_with_effects(
     print(f"Compared with {reference_of(asked)}:")
     for line in sentences(effects):
         print(f"- {line}")
-    print(f"Folder  {write_effects(asked, file.stem, effects, metrics.rename_axis('metric'), out)}")
+    print(f"Folder  {write_effects(asked, file.stem, effects, results, out)}")
     if write:
         write_measured(file, sentences(effects))
         print(f"wrote the measured effects into {file}; the answer is yours to write")

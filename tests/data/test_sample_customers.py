@@ -42,6 +42,11 @@ def test_a_larger_sample_holds_the_smaller_and_one_as_large_as_the_log_is_the_lo
     assert ids(read(10_000)) == ids(read(None))
 
 
+def test_the_log_speaks_of_the_same_days_whoever_is_sampled() -> None:
+    few, everyone = read(3), read(None)
+    assert (few.first_day, few.last_day, few.n_customers) == (everyone.first_day, everyone.last_day, 3)
+
+
 def test_what_is_left_out_is_counted() -> None:
     report = read(40).cleaning
     [step] = [step for step in report.steps if "sample" in step.rule]

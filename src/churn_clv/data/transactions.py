@@ -198,8 +198,12 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
 
 
 def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:
-    """Return the first day, the last day and the number of customers."""
-    [found] = engine.run(connection, "SELECT min(day), max(day), count(DISTINCT customer_id) FROM customer_days")
+    """Return the first and the last day of the sound lines, those outside a sample included, and the number of customers."""
+    [found] = engine.run(
+        connection,
+        "SELECT min(day), max(day), count(DISTINCT CASE WHEN fate IS NULL THEN customer_id END) FROM staged "
+        "WHERE fate IS NULL OR fate = 'outside_sample'",
+    )
     if found[0] is None:
         raise InputError(
             f"{label}: no transaction is left after cleaning: check data.start, data.end, data.drop_rows and the id column"

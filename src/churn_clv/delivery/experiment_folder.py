@@ -11,7 +11,8 @@ import pandas as pd
 import yaml
 
 from churn_clv.delivery.atomic import whole_file
-from churn_clv.delivery.experiment import Experiment
+from churn_clv.delivery.experiment import Experiment, comparison
+from churn_clv.delivery.experiment_page import render_experiment
 from churn_clv.delivery.report import write_figures
 from churn_clv.delivery.run_folder import metrics_of, stamped_folder
 from churn_clv.delivery.tables import write_table
@@ -73,23 +74,23 @@ def sentences(effects: pd.DataFrame) -> list[str]:
     ]
 
 
-def write_effects(asked: Experiment, name: str, effects: pd.DataFrame, metrics: pd.DataFrame, root: Path) -> Path:
-    """Write ``root/<experiment>-comparison/<time>/``: effects.csv, metrics.csv, effects.md and figures/effects.png."""
+def write_effects(
+    asked: Experiment, name: str, effects: pd.DataFrame, results: Mapping[str, Mapping[str, Result]], root: Path
+) -> Path:
+    """Write ``root/<experiment>-comparison/<time>/``: experiment.html, effects.csv, metrics.csv and figures/effects.png."""
+    started = datetime.now(UTC)
+    metrics = {f"{log}: {variant}": r.metrics for log, named in results.items() for variant, r in named.items()}
+    figure, reference = effects_figure(effects, reference_of(asked)), reference_of(asked)
+    tables = {log: comparison({v: r.metrics for v, r in named.items()}) for log, named in results.items()}
 
     def fill(folder: Path, title: str) -> None:
         write_table(effects, folder / "effects.csv")
-        write_table(metrics, folder / "metrics.csv")
-        lines = [
-            f"# {asked.question}",
-            "",
-            f"Compared with {reference_of(asked)}.",
-            "",
-            *[f"- {s}" for s in sentences(effects)],
-        ]
-        (folder / "effects.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        write_figures({"effects": effects_figure(effects, reference_of(asked))}, folder / "figures")
+        write_table(pd.DataFrame(metrics).rename_axis("metric"), folder / "metrics.csv")
+        page = render_experiment(name, asked.question, reference, effects, tables, sentences(effects), figure, started)
+        (folder / "experiment.html").write_text(page, encoding="utf-8")
+        write_figures({"effects": figure}, folder / "figures")
 
-    return stamped_folder(root / f"{name}-comparison", datetime.now(UTC), fill)
+    return stamped_folder(root / f"{name}-comparison", started, fill)
 
 
 def write_measured(path: Path, lines: list[str]) -> None:

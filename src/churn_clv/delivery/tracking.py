@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -306,7 +307,20 @@ def _numbers(run: Run) -> dict[str, float]:
         for model, params in parameters_of(run).items()
         for name, value in params.items()
     }
-    return metrics_of(run) | fitted | _seconds(run.seconds)
+    return metrics_of(run) | fitted | _seconds(run.seconds) | _system()
+
+
+def _system() -> dict[str, float]:
+    """What the program has used so far: peak memory, and processor time of itself and its threads."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    # Linux counts kilobytes, macOS bytes.
+    scale = 1e3 if sys.platform == "linux" else 1.0
+    return {
+        "system/peak_memory_mb": used.ru_maxrss * scale / 1e6,
+        "system/processor_seconds": used.ru_utime + used.ru_stime,
+    }
 
 
 def _seconds(by_stage: dict[str, float]) -> dict[str, float]:
