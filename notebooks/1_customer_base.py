@@ -167,25 +167,18 @@ print(f"{often.mean():.0%} came back five times or more; they made {share:.0%} o
 
 # %%
 later = outcomes_after(log, [LabelWindow(calibration_end, horizon_days)]).droplevel("cutoff")
-silent_days, repeats_so_far = summary["T"] - summary["recency"], summary["frequency"]
-table = pd.DataFrame(
-    {
-        "silence, weeks": pd.cut(silent_days / 7, [-1, 4, 13, 26, 39]).cat.rename_categories(
-            ["up to 4", "4 to 13", "13 to 26", "26 to 39"]
-        ),
-        "repeat purchases": pd.cut(repeats_so_far, [-1, 0, 2, 6, 99]).cat.rename_categories(
-            ["none", "1 or 2", "3 to 6", "7 and more"]
-        ),
-        "came back": later["purchases"] > 0,
-    }
-)
-cells = table.groupby(["silence, weeks", "repeat purchases"], observed=True)["came back"]
+weeks = ["up to 4", "4 to 13", "13 to 26", "26 to 39"]
+silence = pd.cut((summary["T"] - summary["recency"]) / 7, [-1, 4, 13, 26, 39], labels=weeks)
+repeated = pd.cut(summary["frequency"], [-1, 0, 2, 6, 99], labels=["none", "1 or 2", "3 to 6", "7 and more"])
+both = [silence.rename("silence, weeks"), repeated.rename("repeat purchases")]
+cells = (later["purchases"] > 0).groupby(both, observed=True)
 cells.mean().map("{:.0%}".format).unstack(fill_value="")
 
 # %% [markdown]
 # Read down a column: the longer the silence, the fewer come back. Read along a row: after a short silence frequent
-# buyers come back more often, after a long one the advantage is gone. The same silence says more about a customer who used
-# to come every few weeks than about one who comes twice a year. But how many customers stand behind each share?
+# buyers come back more often; further down that order gets blurred. One reason is that the same silence says more about
+# a customer who used to come every few weeks than about one who comes twice a year. The other is how few customers
+# stand behind some of these shares:
 
 # %%
 cells.size().unstack(fill_value=0)

@@ -217,7 +217,12 @@ def _placements(
     """Place customers by the same models and cuts at three days, a period apart; of a short log a quarter of it."""
     end = windows.calibration_end
     wanted = duration_days(evidence.config.segments.period)
-    period = timedelta(days=max(1, min(wanted, (end - windows.first_day).days // 4)))
+    kept = max(1, min(wanted, (end - windows.first_day).days // 4))
+    if kept < wanted:
+        evidence.notes.append(
+            f"segments.period: {wanted} days are more than a quarter of the history; movement is told over {kept} days."
+        )
+    period = timedelta(days=kept)
     days = (end - 2 * period, end - period, end)
     found = []
     for day in days:

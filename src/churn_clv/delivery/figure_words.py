@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from churn_clv.delivery import segment_figure_words as words
 from churn_clv.delivery.caption import FigureWords
+from churn_clv.delivery.model_figure_words import MODEL_DESCRIPTIONS
 from churn_clv.evaluation import figure_data, segment_drawings
 from churn_clv.evaluation.figures import TIMING_SAMPLE, churned, method_name, origin_summary, unit_of
 from churn_clv.evaluation.labels import day, feature, model, percent, rounded
@@ -204,4 +205,5 @@ DESCRIPTIONS: Mapping[str, Callable[[Run], FigureWords]] = {
     "cohort_calibration": lambda run: words.cohort_calibration_words(
         run.segmentation.cohorts.calibration, unit_of(run)
     ),
+    **MODEL_DESCRIPTIONS,
 }

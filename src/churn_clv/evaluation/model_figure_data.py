@@ -21,6 +21,7 @@ LEVEL = 0.9
 DRAWS = 500
 MOST_CUSTOMERS = 2_000
 TOP = 20
+SHOWN = 0.95  # of the customers; the few beyond would squeeze all others against the axis
 # Histories are shown of the customers closest to these, in this order.
 ALIVE = {"active": 0.95, "in doubt": 0.5, "probably gone": 0.05}
 
@@ -79,7 +80,7 @@ def population(model: PurchaseModel) -> dict[str, Any]:
 
 
 def population_densities(model: PurchaseModel, points: int = 400) -> pd.DataFrame:
-    """Return the densities of the customers' rates and dropout as fitted, up to what 99 % of customers have.
+    """Return the densities of the customers' rates and dropout as fitted, up to what 95 % of customers have.
 
     Returns
     -------
@@ -87,9 +88,9 @@ def population_densities(model: PurchaseModel, points: int = 400) -> pd.DataFram
     """
     tables = []
     for trait, traits in population(model).items():
-        top = float(np.nan_to_num(traits.ppf(0.99)))
+        top = float(np.nan_to_num(traits.ppf(SHOWN)))
         # Even steps for the eye, quantiles so that even a spike has points.
-        steps = np.r_[np.linspace(0, top, points)[1:], traits.ppf(np.linspace(0.001, 0.99, points))]
+        steps = np.r_[np.linspace(0, top, points)[1:], traits.ppf(np.linspace(0.001, SHOWN, points))]
         value = np.unique(steps[(steps > 0) & np.isfinite(steps)])
         with np.errstate(all="ignore"):
             columns = {"value": value, "density": traits.pdf(value), "below": traits.cdf(value)}
