@@ -177,6 +177,7 @@ def test_a_log_of_some_days_is_followed_over_days(tmp_path: Path) -> None:
     assert_sound(run)
     # a quarter of the 19 days from the first day to calibration_end
     assert [p.day for p in run.segmentation.placements] == [date(2023, 1, 12), date(2023, 1, 16), date(2023, 1, 20)]
+    assert any("movement is told over 4 days" in note for note in run.notes)
 
 
 def test_a_holdout_in_which_nobody_buys_is_judged(tmp_path: Path, log: pd.DataFrame) -> None:
