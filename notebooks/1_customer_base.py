@@ -18,8 +18,8 @@
 # when, for how much.
 #
 # This notebook reads such a log and looks at it before any model does. The second one explains the models, the third
-# one what to do with their answers. They all use CDNOW, an online music shop of the 1990s, because its log has been public for
-# decades and the papers behind the models print their results on it.
+# one what to do with their answers. They all use CDNOW, an online music shop of the 1990s, because its log has been
+# public for decades and the papers behind the models print their results on it.
 
 # %%
 # %matplotlib inline
@@ -58,8 +58,8 @@ lines.head()
 
 # %% [markdown]
 # Reading checks every line. What cleaning did stands in a report: each rule, the lines it touched, how many of them it
-# removed. Nothing is repaired in silence. This log is nearly clean: some lines are equal to another one (two
-# equal discs in one order look like that, so they are kept) and a few purchases cost nothing.
+# removed. Nothing is repaired in silence. This log is nearly clean: some lines are equal to another one (two equal
+# discs in one order look like that, so they are kept) and a few purchases cost nothing.
 
 # %%
 log = read_transactions(lines)
@@ -91,8 +91,9 @@ days.head()
 # %% [markdown]
 # ## Pretend that it is autumn
 #
-# All three notebooks play the same game, with other dates in the third one. We stop the clock at the end of September 1997, look only at what was known
-# then, and keep the 39 weeks after it hidden: the **holdout**. Whatever we believe in September can then be checked.
+# All three notebooks play the same game, with other dates in the third one. We stop the clock at the end of September
+# 1997, look only at what was known then, and keep the 39 weeks after it hidden: the **holdout**. Whatever we believe
+# in September can then be checked.
 
 # %%
 calibration_end, holdout_end = date(1997, 9, 30), date(1998, 6, 30)
@@ -101,16 +102,16 @@ horizon_days = (holdout_end - calibration_end).days
 # %% [markdown]
 # ## Who buys when
 #
-# Sixty customers drawn at random, one line each. Every dot is a purchase, the orange ring the first one. Cover the right side
-# with your hand and try to say which of these customers will be seen again.
+# Sixty customers drawn at random, one line each. Every dot is a purchase, the orange ring the first one. Cover the
+# right side with your hand and try to say which of these customers will be seen again.
 
 # %%
 timing = purchase_days(log, calibration_end, holdout_end)
 purchase_timing(sample_of_days(timing, customers=60, seed=1), calibration_end)
 
 # %% [markdown]
-# Three things are worth seeing. Most customers came once and never again. Those who come back differ widely
-# in pace: some every few weeks, some twice a year. And long silences do end now and then, so a silence is a hint, not a proof.
+# Three things are worth seeing. Most customers came once and never again. Those who come back differ widely in pace:
+# some every few weeks, some twice a year. And long silences do end now and then, so a silence is a hint, not a proof.
 #
 # ## Four numbers per customer
 #
@@ -139,8 +140,8 @@ summary.loc[[customer]]
 #
 # ## How often do they come back?
 #
-# The first fact about almost every customer base: most customers never return, and a few return very often.
-# A mean describes neither.
+# The first fact about almost every customer base: most customers never return, and a few return very often. A mean
+# describes neither.
 
 # %%
 repeats = summary["frequency"].clip(upper=10).astype(int).value_counts().sort_index()
@@ -162,8 +163,8 @@ print(f"{often.mean():.0%} came back five times or more; they made {share:.0%} o
 # %% [markdown]
 # ## What does a silence mean?
 #
-# This is the question behind everything that follows. Take the days since the last purchase, and the
-# number of repeat purchases so far, and look up how many of such customers bought anything in the holdout.
+# This is the question behind everything that follows. Take the days since the last purchase, and the number of repeat
+# purchases so far, and look up how many of such customers bought anything in the holdout.
 
 # %%
 later = outcomes_after(log, [LabelWindow(calibration_end, horizon_days)]).droplevel("cutoff")
@@ -176,17 +177,18 @@ cells.mean().map("{:.0%}".format).unstack(fill_value="")
 
 # %% [markdown]
 # Read down a column: the longer the silence, the fewer come back. Read along a row: after a short silence frequent
-# buyers come back more often; further down that order gets blurred. One reason is that the same silence says more about
-# a customer who used to come every few weeks than about one who comes twice a year. The other is how few customers
-# stand behind some of these shares:
+# buyers come back more often; further down that order gets blurred. One reason is that the same silence says more
+# about a customer who used to come every few weeks than about one who comes twice a year. The other is how few
+# customers stand behind some of these shares:
 
 # %%
 cells.size().unstack(fill_value=0)
 
 # %% [markdown]
-# A table like this is a model already, a crude one. Its cells are arbitrary, its corners nearly empty, and it knows one horizon only:
-# for 26 weeks it would have to be counted again. It could not even be made in real life, where the holdout lies in the
-# future. BG/NBD, in the second notebook, gets a smooth version of it out of the calibration period alone.
+# A table like this is a model already, a crude one. Its cells are arbitrary, its corners nearly empty, and it knows
+# one horizon only: for 26 weeks it would have to be counted again. It could not even be made in real life, where the
+# holdout lies in the future. BG/NBD, in the second notebook, gets a smooth version of it out of the calibration period
+# alone.
 #
 # ## Cohorts
 #
@@ -201,8 +203,9 @@ retention_heatmap(cohort_activity(log, holdout_end, "month"), "month")
 # stands on the diagonal (age 14, 13, 12): that is March 1998, when all three cohorts bought more. Such shocks of the
 # calendar are in no model of this tutorial, and they are one reason why forecasts of totals miss.
 #
-# Do not read this as "the customers who remain are getting more loyal". Nobody needs to change for such a curve: those who leave
-# quickly leave first, and what remains is a different mixture of people. The models say exactly this, in formulas.
+# Do not read this as "the customers who remain are getting more loyal". Nobody needs to change for such a curve: those
+# who leave quickly leave first, and what remains is a different mixture of people. The models say exactly this, in
+# formulas.
 #
 # Do the three cohorts differ in anything else?
 
@@ -240,8 +243,8 @@ with style():
 figure
 
 # %% [markdown]
-# Do those who buy often also buy more each time? If not, the two can be modelled apart: one model for *when*, one for *how
-# much*. It is worth checking on every log.
+# Do those who buy often also buy more each time? If not, the two can be modelled apart: one model for *when*, one for
+# *how much*. It is worth checking on every log.
 
 # %%
 print(GammaGammaModel().fit(summary).spend_frequency_correlation(summary).conclusion)
@@ -250,7 +253,8 @@ print(GammaGammaModel().fit(summary).spend_frequency_correlation(summary).conclu
 # ## Concentration
 #
 # Line the customers up, those who spent most first, and add up what they brought. The bent line says how unevenly
-# value is spread. Two lines: what customers had spent until September, and what they spent in the holdout, each in its own order.
+# value is spread. Two lines: what customers had spent until September, and what they spent in the holdout, each in its
+# own order.
 
 # %%
 past = known.groupby("customer_id")["amount"].sum()
@@ -276,8 +280,8 @@ print(f"and {silent:.0%} buy nothing at all. They bring {share_past:.0%} of the 
 print(f"whoever knew the future would pick a tenth that brings {share_best:.0%}.")
 
 # %% [markdown]
-# Past spend points in the right direction, and is far from the whole answer. Part of it was luck, and part of it came from
-# customers who have left since. What is missing is a forecast for each customer: will she come, how often, and what
-# will she spend?
+# Past spend points in the right direction, and is far from the whole answer. Part of it was luck, and part of it came
+# from customers who have left since. What is missing is a forecast for each customer: will she come, how often, and
+# what will she spend?
 #
 # The next notebook, `2_models_and_checks`, makes one out of the four numbers.

@@ -9,7 +9,8 @@ from churn_clv.delivery.caption import FigureWords
 from churn_clv.evaluation import model_drawings
 from churn_clv.evaluation.figures import unit_of
 from churn_clv.evaluation.labels import MODELS, day, estimate, model, percent, rounded
-from churn_clv.evaluation.model_figure_data import LEVEL, TOP, population_traits
+from churn_clv.evaluation.model_figure_data import LEVEL, TOP, clv_of_tenths, population_traits
+from churn_clv.evaluation.model_figures import trait_text
 from churn_clv.models import BetaGeoModel
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ TRAITS: Mapping[str, str] = {
 
 def _clv_ranking(run: Run) -> FigureWords:
     table, unit = model_drawings.ranked(run), unit_of(run)
-    best, tenths = table.iloc[0], table.groupby("tenth")[["clv", "lower", "upper"]].mean()
+    best, tenths = table.iloc[0], clv_of_tenths(table)
     means = "; ".join(
         f"{tenth}: {rounded(row['clv'])} ({rounded(row['lower'])} to {rounded(row['upper'])})"
         for tenth, row in tenths.iterrows()
     )
     return FigureWords(
         f"CLV with {percent(LEVEL)} prediction intervals of single customers. Left: the {min(TOP, len(table))} highest. Right: "
-        "means over each tenth (of a random sample, where there are many customers). Where lines overlap the order of two "
-        "customers is uncertain; a line that begins at 0 says that the customer may not come back. What hits all customers at "
-        "once is not in the intervals.",
+        "means over the customers of each tenth. Where lines overlap the order of two customers is uncertain; a line that "
+        "begins at 0 says that the customer may well not come back, and where that is nearly certain the interval ends at 0, "
+        "too, below the mean. What hits all customers at once is not in the intervals.",
         f"Dots with intervals. The highest CLV is {unit.amount(best['clv'])}, interval {rounded(best['lower'])} to "
         f"{rounded(best['upper'])}. Mean CLV and interval of a customer by tenth, highest first: {means}.",
     )
@@ -45,9 +46,11 @@ def _lift(run: Run) -> FigureWords:
         f"{name}, {order[name]} first: {', '.join(rounded(lift, 2) for lift in table['lift'])}"
         for name, table in tables.items()
     ]
+    limit = 1 / run.judgement.churn_rate if "churn" in tables else 0.0
+    limited = f" Of churn no bar can be higher than {rounded(limit)}, where everybody bought nothing." if limit else ""
     return FigureWords(
         "Lift: what each tenth of the customers did, as a multiple of the mean of all; the forecast orders them. The line "
-        "takes this tenth and all before it. A useful forecast falls steeply; without any, every bar would be 1.",
+        f"takes this tenth and all before it. A useful forecast falls steeply; without any, every bar would be 1.{limited}",
         f"Bars of lift by tenth. {'. '.join(told)}.",
     )
 
@@ -90,8 +93,7 @@ def _heterogeneity(run: Run) -> FigureWords:
     fitted = run.models.purchases
     told = []
     for trait, row in population_traits(fitted).iterrows():
-        written = percent if trait == "dropout_probability" else rounded
-        shown = {str(name): written(value) for name, value in row.items()}
+        shown = {str(name): trait_text(str(trait), value) for name, value in row.items()}
         told.append(
             f"{TRAITS[str(trait)]}: median {shown['median']}, mean {shown['mean']}, highest tenth from {shown['highest_tenth']}"
         )

@@ -35,7 +35,7 @@ SECTIONS = {
     "origins": ["origins"],
     "quality": ["reliability", "gain", "holdout_by_frequency", "tracking"],
     "data": ["purchase_timing"],
-    "details": ["frequency_fit", "frequency_recency", "importances"],
+    "details": ["clv_ranking", "frequency_fit", "frequency_recency", "importances"],
 }
 LIBRARIES = [
     "churn-clv",

@@ -19,9 +19,12 @@ from churn_clv.delivery.segments_page import render_segments
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
+from churn_clv.evaluation.model_drawings import model_figures_of
 from churn_clv.evaluation.segment_drawings import segment_figures_of
 from churn_clv.train import Run
 
+# The figures of the models that the report shows; all of them stand in the run's folder, as the page has to stay small.
+IN_REPORT = ("clv_ranking",)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -63,8 +66,10 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     write_table(both_grids(run), folder / "grid.csv")
     write_segmentation(run.segmentation, folder)
     (folder / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
-    write_figures(figures, folder / "figures")
-    html = render_report(run, figures, generated_at=started, run_name=run_name)
+    models = model_figures_of(run)
+    write_figures(figures | models, folder / "figures")
+    shown = figures | {name: models[name] for name in IN_REPORT if name in models}
+    html = render_report(run, shown, generated_at=started, run_name=run_name)
     (folder / "report.html").write_text(html, encoding="utf-8")
     segment_figures = segment_figures_of(run)
     write_figures(segment_figures, folder / "figures")

@@ -38,7 +38,7 @@ def effects_figure(effects: pd.DataFrame, reference: str) -> Figure:
         for axis, panel in zip(axes, shown, strict=True):
             _panel(axis, effects, panel, rows)
         axes[0].set_yticks(range(len(rows)), [shorten(f"{log}: {variant}") for log, variant in reversed(rows)])
-        note = "Dots: gain on the holdout, bars: 95 % interval. Right is better. Blue: beyond its error; hollow: no difference seen."
+        note = "Dots: gain on the holdout, bars: 95 % interval. Right is better. Blue: better, orange: worse, beyond the error; hollow: no difference seen."
         figure.supxlabel(note, x=0.01, ha="left", fontsize=8.5, color=QUIET)
         return figure
 

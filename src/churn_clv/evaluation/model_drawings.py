@@ -133,8 +133,9 @@ def _histories(run: Run) -> Figure:
 
 
 def _clv_ranking(run: Run) -> Figure:
-    days = run.models.settings.clv_horizon_days
-    return model_figures.clv_ranking(ranked(run), unit_of(run), days, model_figure_data.TOP)
+    table, days = ranked(run), run.models.settings.clv_horizon_days
+    tenths = model_figure_data.clv_of_tenths(table)
+    return model_figures.clv_ranking(table, tenths, unit_of(run), days, model_figure_data.TOP)
 
 
 MODEL_DRAWINGS: Mapping[str, Callable[[Run], Figure]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -139,7 +140,7 @@ def spend_density(summary: pd.DataFrame, model: GammaGammaModel, bins: int = 45)
     return pd.DataFrame({"low": edges, "high": np.r_[edges[1:], np.inf], **counts})
 
 
-def parameter_intervals(models: dict[str, list[FittedModel]], level: float = 0.95) -> pd.DataFrame:
+def parameter_intervals(models: Mapping[str, Sequence[FittedModel]], level: float = 0.95) -> pd.DataFrame:
     """Return the parameters of fitted models with their confidence intervals, made on the log scale.
 
     Parameters
@@ -212,7 +213,7 @@ def clv_with_intervals(
     scores: pd.DataFrame, summary: pd.DataFrame, purchases: PurchaseModel, spend: GammaGammaModel | None, *,
     horizon: float, annual_discount_rate: float, seed: int,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return customers' CLV with 90 % prediction intervals: of the highest, and of a sample of all, without ids.
+    """Return customers' CLV with 90 % prediction intervals: of the highest, and of some of every rank, without ids.
 
     Intervals are the purchase and spend model's own, widened or narrowed in proportion where the score corrects their
     mean; without amounts they are those of the purchases, undiscounted, in proportion too.
@@ -226,27 +227,43 @@ def clv_with_intervals(
 
     Returns
     -------
-    DataFrame, highest CLV first: rank (1 the highest), tenth (1 the highest), clv, lower, upper. It holds the 20 highest
-    and at most 2,000 others drawn at random.
+    DataFrame, highest CLV first: rank and tenth (1 the highest), clv, lower, upper, spread. It holds the 20 highest, and
+    2,000 customers spread evenly over all ranks, or all where there are fewer; spread says who is one of these.
     """
     clv = scores["clv"].sort_index().sort_values(ascending=False, kind="stable")
     rank = pd.Series(np.arange(1, len(clv) + 1), index=clv.index)
-    others = rank.index[TOP:]
-    drawn = np.random.default_rng(seed).permutation(len(others))[:MOST_CUSTOMERS]
-    known = summary.loc[[*rank.index[:TOP], *others[np.sort(drawn)]]]
-    terms = {"horizon": horizon, "level": LEVEL, "size": DRAWS, "seed": seed}
+    spread = np.unique(((np.arange(MOST_CUSTOMERS) + 0.5) * len(clv) / MOST_CUSTOMERS).astype(int))
+    chosen = np.union1d(spread, np.arange(min(TOP, len(clv))))
+    known = summary.loc[rank.index[chosen]]
     if spend is None:
-        table, own = purchase_intervals(purchases, known, **terms), purchases.expected_purchases(known, horizon)
+        table = purchase_intervals(purchases, known, horizon=horizon, level=LEVEL, size=DRAWS, seed=seed)
+        own = purchases.expected_purchases(known, horizon)
     else:
-        rates = {"annual_discount_rate": annual_discount_rate, "periods_per_year": DAYS_PER_YEAR}
-        table = clv_intervals(purchases, spend, known, **terms, **rates)
-        own = discounted_clv(purchases, spend, known, horizon=horizon, **rates)
+        table = clv_intervals(
+            purchases, spend, known, horizon=horizon, level=LEVEL, size=DRAWS, seed=seed,
+            annual_discount_rate=annual_discount_rate, periods_per_year=DAYS_PER_YEAR,
+        )  # fmt: skip
+        own = discounted_clv(
+            purchases, spend, known, horizon=horizon,
+            annual_discount_rate=annual_discount_rate, periods_per_year=DAYS_PER_YEAR,
+        )  # fmt: skip
     mean = clv.loc[known.index]
     factor = (mean / own.where(own > 0)).fillna(0.0)
     places = rank.loc[known.index]
-    columns = {"rank": places, "tenth": (places - 1) * 10 // len(clv) + 1, "clv": mean}
+    columns = {
+        "spread": np.isin(chosen, spread),
+        "rank": places,
+        "tenth": (places - 1) * 10 // len(clv) + 1,
+        "clv": mean,
+    }
     limits = {end: table[end] * factor for end in ("lower", "upper")}
-    return pd.DataFrame(columns | limits).reset_index(drop=True)
+    table = pd.DataFrame(columns | limits).reset_index(drop=True)
+    return table[["rank", "tenth", "clv", "lower", "upper", "spread"]]
+
+
+def clv_of_tenths(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean CLV and the mean limits of single customers by tenth, from `clv_with_intervals`."""
+    return ranked[ranked["spread"]].groupby("tenth")[["clv", "lower", "upper"]].mean()
 
 
 def lift_by_tenth(actual: pd.Series, predicted: pd.Series) -> pd.DataFrame:
@@ -261,6 +278,11 @@ def lift_by_tenth(actual: pd.Series, predicted: pd.Series) -> pd.DataFrame:
     ------
     ValueError
         If the actual total is not positive: there is nothing to compare with.
+
+    Examples
+    --------
+    >>> lift_by_tenth(pd.Series([6.0, 2.0, 0.0, 0.0]), pd.Series([5.0, 3.0, 2.0, 1.0]))["cumulative"].round(2).tolist()
+    [3.0, 2.0, 1.33, 1.0]
     """
     mean = float(actual.mean())
     if not mean > 0:

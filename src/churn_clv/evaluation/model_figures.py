@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.evaluation.figure_style import ACTUAL, MODEL, QUIET, RIVAL, percents, plain, sheet, style, thousands
-from churn_clv.evaluation.labels import MODELS, Unit, estimate, rounded
+from churn_clv.evaluation.labels import MODELS, Unit, estimate, percent, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# trait -> label of its axis, unit behind a number
-TRAITS: Mapping[str, tuple[str, str]] = {
-    "purchases_a_year": ("purchase rate λ, purchases a year while active", ""),
-    "dropout_probability": ("dropout p, probability of leaving\nafter a purchase", ""),
-    "dropouts_a_year": ("dropout rate μ, a year (1/μ: years active)", ""),
+TRAITS: Mapping[str, str] = {
+    "purchases_a_year": "purchase rate λ, purchases a year while active",
+    "dropout_probability": "dropout p, probability of leaving\nafter a purchase",
+    "dropouts_a_year": "dropout rate μ, a year (1/μ: years active)",
 }
 # parameter -> its unit
 UNITS: Mapping[str, str] = {"alpha": "days", "beta": "days"}
@@ -27,6 +26,7 @@ STAGES: Mapping[str, dict[str, Any]] = {
     "judged": {"color": RIVAL, "marker": "s", "label": "judged models, fitted up to calibration_end"},
     "production": {"color": MODEL, "marker": "o", "label": "production models, fitted on the whole log"},
 }
+WIDE = 1e6  # an axis over so large a factor is labelled in powers of ten
 FARTHEST = 1e3  # an interval that reaches farther than this factor from every estimate leaves the axes
 
 
@@ -39,7 +39,7 @@ def holdout_by_recency(means: pd.DataFrame, model_name: str, horizon_days: int) 
         From `means_by_silence` with the forecasts this_run and purchase_model.
     """
     kinds = [(repeat, part) for repeat, part in means.groupby("repeat")]
-    named = {False: "customers with one purchase", True: "customers with repeat purchases"}
+    named = {False: "one-time buyers", True: "repeat buyers"}
     with style():
         figure = sheet("Purchases in the holdout, by days since the last purchase", 4.0)
         panels = figure.subplots(1, len(kinds), squeeze=False)[0]
@@ -47,7 +47,7 @@ def holdout_by_recency(means: pd.DataFrame, model_name: str, horizon_days: int) 
             _silence(axes, part.sort_values("silence"), model_name)
             axes.set_title(f"{part['customers'].sum():,} {named[bool(repeat)]}")
             axes.set_xlabel("days since the last purchase")
-        panels[0].set_ylabel(f"mean purchases a customer\nin {horizon_days} days")
+            axes.set_ylabel(f"mean purchases a customer\nin {horizon_days} days")
         _legend(figure, panels[0], 3)
     return figure
 
@@ -76,28 +76,43 @@ def heterogeneity(densities: pd.DataFrame, traits: pd.DataFrame, model_name: str
         figure = sheet(f"How customers differ, as {model_name} sees them", 3.9)
         panels = figure.subplots(1, len(traits))
         for axes, (trait, row) in zip(panels, traits.iterrows(), strict=True):
-            _density(axes, densities[densities["trait"] == trait], row, trait == "dropout_probability")
-            axes.set(xlabel=TRAITS[str(trait)][0], ylabel="density of customers")
+            _density(axes, densities[densities["trait"] == trait], row, str(trait))
+            axes.set(xlabel=TRAITS[str(trait)], ylabel="density of customers")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return figure
 
 
-def _density(axes: Axes, curve: pd.DataFrame, row: pd.Series, is_share: bool) -> None:
+def _density(axes: Axes, curve: pd.DataFrame, row: pd.Series, trait: str) -> None:
     value, density = curve["value"].to_numpy(), curve["density"].to_numpy()
     known = np.isfinite(density)
     axes.fill_between(value[known], density[known], color="#9ecae1", alpha=0.6, linewidth=0)
     axes.plot(value[known], density[known], color=MODEL, label="density as fitted")
-    right = max(float(value.max(initial=0.0)), 0.02)
+    # Where all customers are alike the spike stands inside, not on the edge.
+    right = max(float(value.max(initial=0.0)), 1.3 * float(row["median"]), 0.02)
     axes.set(xlim=(0, right), ylim=(0, _ceiling(value[known], density[known], right)))
     for name, look in (("median", "--"), ("mean", ":")):
         axes.axvline(row[name], color=ACTUAL, linestyle=look, linewidth=1.2, label=name)
-    shown = {name: f"{100 * row[name]:.3g} %" if is_share else rounded(row[name]) for name in row.index}
+    shown = {name: trait_text(trait, row[name]) for name in row.index}
     text = f"median {shown['median']}\nmean {shown['mean']}\nhighest tenth from {shown['highest_tenth']}"
     axes.annotate(text, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", backgroundcolor="white")
     axes.set_yticks([])
     axes.grid(False, axis="y")
-    if is_share and right >= 0.1:
+    axes.locator_params(axis="x", nbins=5)
+    if trait == "dropout_probability" and right >= 0.1:
         percents(axes, "x")
+
+
+def trait_text(trait: str, value: float) -> str:
+    """Return a customer's trait as text: a probability as a percentage, a rate as it is.
+
+    Examples
+    --------
+    >>> trait_text("dropout_probability", 0.1077), trait_text("purchases_a_year", 2.331), trait_text("dropouts_a_year", 1e-9)
+    ('10.8 %', '2.33', 'under 0.001')
+    """
+    if trait == "dropout_probability":
+        return percent(value, 1)
+    return "under 0.001" if 0 < value < 0.001 else rounded(value)
 
 
 def _ceiling(value: np.ndarray, density: np.ndarray, right: float) -> float:
@@ -148,7 +163,9 @@ def histories(followed: Mapping[str, pd.DataFrame], model_name: str) -> Figure:
         Role -> frame from `alive_over_time`.
     """
     with style():
-        figure = sheet(f"How {model_name} reads purchases and silence: {len(followed)} customers", 1.35 * len(followed) + 1.3)
+        figure = sheet(
+            f"How {model_name} reads purchases and silence: {len(followed)} customers", 1.35 * len(followed) + 1.3
+        )
         panels = figure.subplots(len(followed), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (role, table) in zip(panels, followed.items(), strict=True):
             _history(axes, table, role)
@@ -182,7 +199,9 @@ def parameters(intervals: pd.DataFrame, unit: Unit) -> Figure:
     places = {key: len(keys) - k for k, key in enumerate(keys)}
     estimates = intervals["estimate"]
     with style():
-        figure = sheet("What the models learned, and how surely: parameters with 95 % intervals", 0.52 * len(keys) + 1.5)
+        figure = sheet(
+            "What the models learned, and how surely: parameters with 95 % intervals", 0.52 * len(keys) + 1.5
+        )
         axes = figure.add_subplot()
         for shift, (stage, look) in zip((0.17, -0.17), STAGES.items(), strict=True):
             _interval_row(axes, intervals[intervals["stage"] == stage], places, shift, look)
@@ -190,8 +209,11 @@ def parameters(intervals: pd.DataFrame, unit: Unit) -> Figure:
         ends = intervals[["lower", "upper", "estimate"]]
         low = max(float(ends.min().min()), float(estimates.min()) / FARTHEST)
         high = min(float(ends.max().max()), float(estimates.max()) * FARTHEST)
-        axes.set(xlim=(low / 1.6, high * 1.6), ylim=(0.4, len(keys) + 0.6), xlabel="value (log axis)")
-        thousands(axes, "x")
+        axes.set(
+            xlim=(low / 1.6, high * 1.6), ylim=(0.4, len(keys) + 0.6), xlabel="value (log axis)", ylabel="parameter"
+        )
+        if high < WIDE * low:
+            thousands(axes, "x")
         axes.set_yticks(list(places.values()), [_parameter_label(*key, unit) for key in keys])
         axes.grid(False, axis="y")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=1)
@@ -214,16 +236,15 @@ def _parameter_label(model: str, parameter: str, unit: Unit) -> str:
     return plain(f"{MODELS[model]} {parameter}" + (f", {measured}" if measured else ""))
 
 
-def clv_ranking(ranked: pd.DataFrame, unit: Unit, clv_days: int, top: int) -> Figure:
+def clv_ranking(ranked: pd.DataFrame, tenths: pd.DataFrame, unit: Unit, clv_days: int, top: int) -> Figure:
     """Draw the CLV of the highest customers and of every tenth, with what single customers may bring.
 
     Parameters
     ----------
-    ranked
-        From `clv_with_intervals`.
+    ranked, tenths
+        From `clv_with_intervals` and `clv_of_tenths`.
     """
     first = ranked[ranked["rank"] <= top]
-    tenths = ranked.groupby("tenth")[["clv", "lower", "upper"]].mean()
     with style():
         figure = sheet(f"How sure is the ranking by CLV over {clv_days:,} days?", 4.6)
         left, right = figure.subplots(1, 2)
@@ -272,12 +293,17 @@ def lift(tables: Mapping[str, pd.DataFrame], order: Mapping[str, str], horizon_d
         The same words -> by which forecast the customers are ordered.
     """
     with style():
-        figure = sheet(f"How much more than the mean does each tenth show, in {horizon_days} days?", 2.35 * len(tables) + 1)
+        figure = sheet(
+            f"How much more than the mean does each tenth show, in {horizon_days} days?", 2.35 * len(tables) + 1
+        )
         panels = figure.subplots(len(tables), 1, squeeze=False)[:, 0]
         for axes, (name, table) in zip(panels, tables.items(), strict=True):
             _lift(axes, table)
             axes.set_title(plain(name))
-            axes.set(xlabel=plain(f"tenth of customers, {order[name]} first; beneath: actual"), ylabel="times the mean\nof all customers")
+            axes.set(
+                xlabel=plain(f"tenth of customers, {order[name]} first; beneath: actual"),
+                ylabel="times the mean\nof all customers",
+            )
         _legend(figure, panels[0], 2)
     return figure
 
@@ -297,5 +323,7 @@ def _lift(axes: Axes, table: pd.DataFrame) -> None:
 
 def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     """Write the legend beneath the panels, what happened first."""
-    pairs = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda pair: not pair[1].startswith("actual"))
+    pairs = sorted(
+        zip(*axes.get_legend_handles_labels(), strict=True), key=lambda pair: not pair[1].startswith("actual")
+    )
     figure.legend(*zip(*pairs, strict=True), loc="outside lower left", ncols=columns)
