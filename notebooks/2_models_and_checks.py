@@ -36,9 +36,10 @@ from churn_clv.data.simulate import Truth, simulate_log
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import read_transactions
 from churn_clv.data.windows import LabelWindow
-from churn_clv.evaluation import figure_data, purchase_figures
+from churn_clv.evaluation import figure_data, model_figure_data, model_figures, purchase_figures
 from churn_clv.evaluation.churn_metrics import auc
 from churn_clv.evaluation.figure_style import ACTUAL, MODEL, QUIET, RIVAL, percents, sheet, style
+from churn_clv.evaluation.labels import Unit
 from churn_clv.models import BetaGeoModel, GammaGammaModel
 from churn_clv.models.clv import discounted_clv
 from churn_clv.models.prediction_intervals import clv_intervals
@@ -189,16 +190,12 @@ figure
 
 # %%
 history = figure_data.purchase_days(log, calibration_end, holdout_end)
-pair = ["02761", "02389"]
 with style():
     figure = sheet("P(alive), day by day", 4.2)
-    for axes, name in zip(figure.subplots(2, 1, sharex=True), pair, strict=True):
-        bought = pd.to_datetime(history.loc[history["customer_id"] == name, "day"])
-        day = pd.date_range(bought.min(), holdout_end)
-        passed = bought.searchsorted(day, side="right")
-        recency = (bought.to_numpy()[passed - 1] - bought.min().to_numpy()) / np.timedelta64(1, "D")
-        states = pd.DataFrame({"frequency": passed - 1.0, "recency": recency, "T": np.arange(len(day)) * 1.0})
-        axes.plot(day, model.probability_alive(states), color=MODEL)
+    for axes, name in zip(figure.subplots(2, 1, sharex=True), ["02761", "02389"], strict=True):
+        bought = history.loc[history["customer_id"] == name, "day"]
+        followed = model_figure_data.alive_over_time(bought, model, holdout_end)
+        axes.plot(followed["p_alive"], color=MODEL)
         axes.plot(bought, np.full(len(bought), 1.03), "|", color=ACTUAL, markersize=9, label="purchase")
         axes.axvline(pd.Timestamp(calibration_end), color=QUIET, linewidth=1)
         axes.set(ylabel="P(alive)", ylim=(0, 1.1))
@@ -350,7 +347,16 @@ spend = GammaGammaModel().fit(summary)
 print(spend.spend_frequency_correlation(summary).conclusion)
 
 # %% [markdown]
-# What follows is a weighted mean of her own mean and everybody's. The more purchases, the more weight on her own:
+# Does the model reproduce what customers spent on average?
+
+# %%
+model_figures.spend_fit(model_figure_data.spend_density(summary, spend), Unit("USD"))
+
+# %% [markdown]
+# The long tail is right. The peak is not: many of these customers bought one disc at the price of one disc, and a smooth
+# curve knows no price list.
+#
+# The forecast is a weighted mean of her own mean and everybody's. The more purchases, the more weight on her own:
 
 # %%
 own_means, purchases = [10.0, 40.0, 100.0, 200.0], [1.0, 2.0, 5.0, 20.0]
