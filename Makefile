@@ -11,13 +11,14 @@ BIN := .venv/bin
 # A run folder is named like its config.
 RUNS = runs/$(basename $(notdir $(CONFIG)))
 STAMP := .venv/.installed
+BROWSER := .venv/browser
 # One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
 export SET REASON
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test planted experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test planted browser experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,17 @@ test: setup ## Run the tests
 
 planted: setup ## See that the leak tests catch every planted leak
 	@$(BIN)/python -m pytest -n 2 --dist load -m planted tests/test_leaks.py
+
+browser: setup $(BROWSER)/.installed ## See the MLflow UI and the pages in Chromium (writes screenshots/)
+	@$(BIN)/python -m pytest -m browser --durations=5 tests/browser
+
+$(BROWSER)/.installed: $(STAMP) requirements-browser.lock tests/browser/package-lock.json
+	@for pair in chromium:chromium npm:npm java:default-jre-headless; do \
+	  command -v $${pair%%:*} >/dev/null || { echo "the browser tests need $${pair%%:*}; install the package $${pair#*:}" >&2; exit 2; }; done
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-browser.lock
+	@mkdir -p $(BROWSER) && cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)
+	@npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase, SET as for train)
 	@$(WITH_SET) $(BIN)/churn-clv experiment experiments/$(NAME).yaml "$${set_pairs[@]}"
