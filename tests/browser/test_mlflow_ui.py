@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 # The list draws only the columns that are on the screen; beside it the UI opens an assistant, unless told not to.
 WIDE = {"width": 2800, "height": 1000}
-NO_ASSISTANT = """for (const [key, value] of [["autoOpenedOnFirstLoad", "true"], ["panelOpen", "false"]])
-  localStorage.setItem(`mlflow.assistant.${key.startsWith("auto") ? "fab." : ""}${key}_v1`, value)"""
+NO_ASSISTANT = """localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+  localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")"""
 # From left to right: the list keeps its columns in another order than it shows them in.
-SHOWN_LAST = """wanted => {
+SHOWN = """wanted => {
   const shown = [...document.querySelectorAll(".ag-header-cell")].map(cell => [cell.getBoundingClientRect().left, cell.getAttribute("col-id")])
     .sort((one, other) => one[0] - other[0]).map(cell => cell[1]).filter(id => /^(metrics|params|tags)[.]/.test(id));
   return JSON.stringify(shown) === JSON.stringify(wanted) }"""
@@ -61,7 +61,7 @@ def test_the_printed_link_opens_both_runs_with_the_documented_columns_and_figure
 ) -> None:
     leaderboard(tab, workshop, ui)
     present = [(kind, name) for kind, name in COLUMNS if any(name in getattr(r.data, kind) for r in logged.values())]
-    tab.wait_for_function(SHOWN_LAST, arg=[f"{kind}.`{name}`" for kind, name in present])
+    tab.wait_for_function(SHOWN, arg=[f"{kind}.`{name}`" for kind, name in present])
     tab.screenshot(path=screenshots / "leaderboard.png")
     assert len(present) > 10
     for run in (logged[name] for name in METHODS):
