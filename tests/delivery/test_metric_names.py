@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from churn_clv.config import load_config
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
 from churn_clv.train import Run, train
 
@@ -44,8 +45,9 @@ def test_standard_errors_are_logged_for_exactly_those_that_promise_one(metrics: 
     assert {name.removesuffix("_se") for name in metrics if name.endswith("_se")} == promised
 
 
-def test_two_identical_runs_give_identical_metrics(small_run: Run):
-    again = train(small_run.config)
+def test_the_config_on_a_runs_page_repeats_the_run_with_identical_metrics(small_run: Run, log_as, tmp_path: Path):
+    page = log_as("offset_hybrid", "hurdle").run_id
+    again = train(load_config(mlflow.artifacts.download_artifacts(f"runs:/{page}/config.yaml", dst_path=str(tmp_path))))
     assert metrics_of(again) == metrics_of(small_run)
     assert parameters_of(again) == parameters_of(small_run)
     assert again.fingerprint == small_run.fingerprint
