@@ -328,7 +328,7 @@ class Config(Section):
 
     def shareable(self) -> dict[str, Any]:
         """Return the config as plain values without customers: ids that `drop_rows` names become their number."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump()
         for rule in content["data"]["drop_rows"]:
             for column in rule.keys() & {self.data.columns.customer_id}:
                 rule[column] = [f"{len(rule[column])} customers"]

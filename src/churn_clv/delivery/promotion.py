@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -145,7 +144,7 @@ def logged_run(candidate: Candidate) -> LoggedRun:
     if "auto" in used.values():
         raise InputError(f"{candidate}: its run did not log the methods it chose (an older churn-clv); train again")
     try:
-        config = Config.model_validate_json(json.dumps(content))
+        config = Config.model_validate(content)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(
