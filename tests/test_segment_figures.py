@@ -262,7 +262,10 @@ def test_a_flow_of_any_stages_is_drawn(order: list[str]) -> None:
 
 def test_a_flow_of_nobody_is_drawn_empty() -> None:
     nobody = pd.Series([], dtype=object)
-    drawn(movement_figures.lifecycle_flow(migration.flows(nobody, nobody, ["x"]), ["x"], BEFORE, AFTER))
+    figure = movement_figures.lifecycle_flow(migration.flows(nobody, nobody, ["x"]), ["x"], BEFORE, AFTER)
+    assert {"31 January 2024", "31 July 2024"} <= set(drawn(figure))
+    axes = figure.axes[0]
+    assert [*axes.patches, *axes.collections, *axes.texts] == [], "bars, bands or counts of nobody"
 
 
 def test_migration_shows_the_share_of_the_row_and_the_count_of_each_pair() -> None:

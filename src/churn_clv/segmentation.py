@@ -23,8 +23,9 @@ from churn_clv.evaluation.payback import payback
 from churn_clv.fits import Evidence
 from churn_clv.models.known import Known
 from churn_clv.playbook_file import load_playbook
-from churn_clv.score import FittedModels, known_to, placed
-from churn_clv.segments.acceptance import Rival, accept, rfm_rival
+from churn_clv.score import FittedModels, placed
+from churn_clv.score_log import known_to
+from churn_clv.segments.acceptance import accept
 from churn_clv.segments.accounts import acquisition_costs, other_values
 from churn_clv.segments.cluster_words import describe, differences
 from churn_clv.segments.lists import LookAlikes, look_alikes, win_back
@@ -33,6 +34,7 @@ from churn_clv.segments.outcomes import outcomes_by
 from churn_clv.segments.outreach import budget_table, contact_plan
 from churn_clv.segments.quality import quality
 from churn_clv.segments.retention import cohort_table
+from churn_clv.segments.rfm_rival import Rival, rfm_rival
 from churn_clv.segments.schemes import SCHEMES, behaviour, in_order, without_dates
 
 FEWEST_RIVAL_CUSTOMERS = 50

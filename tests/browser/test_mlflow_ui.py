@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,15 @@ def test_a_page_shows_in_the_artifact_view(
     assert all(pictures)
 
 
-def test_a_figure_shows_in_the_artifact_view(tab: Page, ui: str, logged: dict[str, Any], screenshots: Path) -> None:
+def test_a_figure_shows_in_the_artifact_view(
+    tab: Page, workshop: Workshop, ui: str, logged: dict[str, Any], screenshots: Path
+) -> None:
     artifact(tab, ui, logged["boosted"], "figures/grid_judged.png")
     tab.wait_for_function("[...document.images].some(picture => picture.naturalWidth > 400)")
     tab.screenshot(path=screenshots / "artifact-figure.png")
+    shown = tab.locator("img").evaluate_all(
+        "all => all.filter(one => one.checkVisibility() && one.width > 100).map(one => [one.naturalWidth, one.naturalHeight])"
+    )
+    # A PNG says its width and height in bytes 16 to 24.
+    header = (workshop.runs["boosted"] / "figures/grid_judged.png").read_bytes()[16:24]
+    assert list(struct.unpack(">II", header)) in shown

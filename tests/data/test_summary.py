@@ -163,6 +163,10 @@ def test_a_log_of_refunds_only_knows_nobody() -> None:
         require_known_customers(summarize(log, date(2024, 2, 1)), date(2024, 2, 1))
 
 
-def test_one_known_customer_is_enough() -> None:
+def test_one_known_customer_is_enough_from_the_day_of_the_purchase() -> None:
     log = read_transactions(pd.DataFrame({"customer_id": ["a"], "date": "2024-01-05", "amount": [5.0]}))
-    require_known_customers(summarize(log, date(2024, 2, 1)), date(2024, 2, 1))
+    with pytest.raises(InputError, match="up to 2024-01-04"):
+        require_known_customers(summarize(log, date(2024, 1, 4)), date(2024, 1, 4))
+    known = summarize(log, date(2024, 1, 5))
+    require_known_customers(known, date(2024, 1, 5))
+    assert known.index.tolist() == ["a"]

@@ -150,7 +150,7 @@ def everything(html: str) -> bytes:
     return html.encode() + b"".join(base64.b64decode(p) for p in pictures)
 
 
-def test_the_page_is_one_small_file_without_network_or_script(html: str, page: Page) -> None:
+def check_one_small_file_without_network_or_script(html: str, page: Page) -> None:
     assert len(html.encode()) < 500_000, "MLflow's artifact view leaves a page much larger blank"
     assert "http:" not in html
     assert "https:" not in html
@@ -161,18 +161,18 @@ def test_the_page_is_one_small_file_without_network_or_script(html: str, page: P
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def test_tags_nest_ids_are_unique_and_links_arrive(page: Page) -> None:
+def check_tags_nest_ids_are_unique_and_links_arrive(page: Page, beside: str) -> None:
     assert page.open == []
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = [str(a["href"]) for a in page.named("a")]
-    assert {link for link in links if not link.startswith("#")} == {"segments.html"}
+    assert {link for link in links if not link.startswith("#")} == {beside}
     wanted = [link[1:] for link in links if link.startswith("#")]
     wanted += [str(attrs["aria-labelledby"]) for _, attrs in page.elements if "aria-labelledby" in attrs]
     assert set(wanted) <= set(ids)
 
 
-def test_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page: Page) -> None:
+def check_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page: Page) -> None:
     assert page.named("html")[0]["lang"] == "en"
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
@@ -181,6 +181,18 @@ def test_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures
     assert len(page.named("caption")) == len(page.named("table"))
     assert all("scope" in th for th in page.named("th"))
     assert all(len(str(picture["alt"])) > 60 for picture in page.named("img"))
+
+
+def test_the_page_is_one_small_file_without_network_or_script(html: str, page: Page) -> None:
+    check_one_small_file_without_network_or_script(html, page)
+
+
+def test_tags_nest_ids_are_unique_and_links_arrive(page: Page) -> None:
+    check_tags_nest_ids_are_unique_and_links_arrive(page, beside="segments.html")
+
+
+def test_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page: Page) -> None:
+    check_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page)
 
 
 def test_every_figure_stands_on_the_page(small_run: Run, page: Page) -> None:

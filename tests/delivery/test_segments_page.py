@@ -12,16 +12,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import HOSTILE, ID_COLUMN, Page, everything, run_on
+from test_report import (
+    HOSTILE,
+    ID_COLUMN,
+    Page,
+    check_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures,
+    check_one_small_file_without_network_or_script,
+    check_tags_nest_ids_are_unique_and_links_arrive,
+    everything,
+    run_on,
+)
 from tests.conftest import FULL_DPI
 
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.grid_verdict import CRITERIA, verdict_sentence
 from churn_clv.delivery.segment_history import changes_words
-from churn_clv.delivery.segment_sentences import young_log
+from churn_clv.delivery.segment_sentences import BOUGHT_ONCE, whom, young_log
 from churn_clv.delivery.segment_tables import number, rule_words, values_table
 from churn_clv.delivery.segments_page import PLANNED, render_segments
+from churn_clv.evaluation.figures import unit_of
 from churn_clv.evaluation.segment_drawings import SEGMENT_DRAWINGS, segment_figures_of, segments_not_drawn
+from churn_clv.models import ModifiedBetaGeoModel, ParetoNBDModel
 from churn_clv.segments.outreach import AS_ASSUMED
 from churn_clv.segments.schemes import SCHEMES
 from churn_clv.train import Run
@@ -63,33 +74,15 @@ def figures(rows: list[list[tuple[str, str | None]]], column: str) -> list[float
 
 
 def test_the_page_is_one_small_file_without_network_or_script(html: str, page: Page) -> None:
-    assert len(html.encode()) < 500_000, "MLflow's artifact view leaves a page much larger blank"
-    assert "http:" not in html
-    assert "https:" not in html
-    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object", "embed", "base", "form"}
-    policy = next(meta["content"] for meta in page.named("meta") if meta.get("http-equiv") == "Content-Security-Policy")
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    check_one_small_file_without_network_or_script(html, page)
 
 
 def test_tags_nest_ids_are_unique_and_links_arrive(page: Page) -> None:
-    assert page.open == []
-    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
-    assert len(ids) == len(set(ids))
-    links = [str(a["href"]) for a in page.named("a")]
-    assert {link for link in links if not link.startswith("#")} == {"report.html"}
-    wanted = [link[1:] for link in links if link.startswith("#")]
-    wanted += [str(attrs["aria-labelledby"]) for _, attrs in page.elements if "aria-labelledby" in attrs]
-    assert set(wanted) <= set(ids)
+    check_tags_nest_ids_are_unique_and_links_arrive(page, beside="report.html")
 
 
 def test_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page: Page) -> None:
-    assert page.named("html")[0]["lang"] == "en"
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert len(page.named("caption")) == len(page.named("table"))
-    assert all("scope" in th for th in page.named("th"))
-    assert all(len(str(picture["alt"])) > 60 for picture in page.named("img"))
+    check_a_reader_who_hears_the_page_finds_language_headings_tables_and_pictures(page)
 
 
 def test_every_figure_of_the_segments_stands_on_the_page_or_its_absence_is_explained(
@@ -149,6 +142,27 @@ def test_the_lists_are_named_with_their_lengths(small_run: Run, page: Page) -> N
     assert f"lists/win-back.csv: {len(found.win_back):,} customers" in told
     assert found.look_alikes.words in told
     assert "prospects.csv" not in told
+
+
+def test_one_time_buyers_on_the_lists_are_warned_of_where_the_model_cannot_tell_that_they_left(
+    small_run: Run, page: Page, without_amounts: Run
+) -> None:
+    once = small_run.scores["frequency"] == 0
+    assert (small_run.scores.loc[once, "p_alive"] == 1).all()
+    assert plain(page).count(BOUGHT_ONCE) == 1
+    assert BOUGHT_ONCE not in plain(Page(rendered(without_amounts)))
+    actions = small_run.config.actions.model_copy(update={"save_rates": "measured.csv"})
+    measured = dataclasses.replace(small_run, config=small_run.config.model_copy(update={"actions": actions}))
+    assert BOUGHT_ONCE not in whom(measured, unit_of(measured))
+    for other in (
+        ModifiedBetaGeoModel.from_params(r=0.8, alpha=6.0, a=0.8, b=2.5),
+        ParetoNBDModel.from_params(r=0.6, alpha=8.0, s=0.6, beta=12.0),
+    ):
+        models = dataclasses.replace(small_run.models, purchases=other)
+        changed = dataclasses.replace(small_run, models=models)
+        told = whom(changed, unit_of(changed))
+        assert told
+        assert BOUGHT_ONCE not in told
 
 
 def test_the_acceptance_table_tells_every_criterion_once_with_its_verdict(small_run: Run, page: Page) -> None:
@@ -247,7 +261,8 @@ def test_a_log_too_young_for_anybody_to_be_lost_is_told_so(small_run: Run) -> No
 def test_no_code_name_of_a_feature_or_scheme_is_left_on_the_page(page: Page) -> None:
     known = {"p_alive"}  # explained in the glossary of the report
     files = {"what_changed", "migration_"}
-    found = {name for name in CODE_NAME.findall(page.text) if name not in known | files}
+    settings = {"purchase_model", "pareto_nbd"}
+    found = {name for name in CODE_NAME.findall(page.text) if name not in known | files | settings}
     assert not found
 
 

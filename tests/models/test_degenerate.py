@@ -86,7 +86,7 @@ def test_ordinary_data_carry_no_flag(kind: type[PurchaseModel]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", ModelWarning)
         for seed in range(10):
-            kind().fit(truth.simulate(np.full(2000, 45.0), seed=seed))
+            assert kind().fit(truth.simulate(np.full(2000, 45.0), seed=seed)).diagnosis_ is None
 
 
 BROKEN = {

@@ -13,6 +13,7 @@ from churn_clv.evaluation.labels import Unit, day, percent
 from churn_clv.evaluation.payback import payback_sentences
 from churn_clv.evaluation.segment_drawings import curves
 from churn_clv.evaluation.segment_figures import crossing
+from churn_clv.models import BetaGeoModel
 from churn_clv.segments.outreach import AS_ASSUMED
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ MEASURED = (
 NO_AMOUNTS = (
     "The log has no amounts, so what a contact earns is not known: nobody is chosen for contact, and there is no budget. The "
     "plans below say what to do for whom; map the log's amounts to have budgets, too."
+)
+BOUGHT_ONCE = (
+    "BG/NBD takes a customer who bought once for active however long the silence (p_alive = 1), so nothing is taken off what "
+    "contacting one-time buyers is expected to earn, and those silent for longest may lead the contact and win-back lists: "
+    "judge them by their days of silence, or set value.purchase_model: pareto_nbd."
 )
 HARDLY = 0.01
 FEW_STAY = 0.6
@@ -63,7 +69,13 @@ def whom(run: Run, unit: Unit) -> list[str]:
         f"The cell of the grid decides how a customer is contacted, the customer's own expected profit in the next {days} days "
         f"decides whether. {chosen}",
     ]
-    return [*lines, *_not_whole_cells(run), *_hardly_paying(run, unit)]
+    return [*lines, *_bought_once(run), *_not_whole_cells(run), *_hardly_paying(run, unit)]
+
+
+def _bought_once(run: Run) -> list[str]:
+    """Warn of one-time buyers where p_alive cannot tell that they left, and the playbook's save rates go by it."""
+    by_p_alive = run.config.actions.save_rates is None
+    return [BOUGHT_ONCE] if by_p_alive and isinstance(run.models.purchases, BetaGeoModel) else []
 
 
 def _not_whole_cells(run: Run) -> list[str]:

@@ -24,8 +24,8 @@ from churn_clv.evaluation.figure_style import (
 from churn_clv.evaluation.grid_figures import foot
 from churn_clv.evaluation.heat_cells import bare, colour_bar, empty_cell, heat_cell, outline, scale
 from churn_clv.evaluation.labels import Unit, feature, percent, rounded, shorten
-from churn_clv.segments.clusters import MISSING
 from churn_clv.segments.rfm import REGIONS, SEGMENT_OF
+from churn_clv.segments.scaling import MISSING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from churn_clv.segments.grid import TERCILES, Cuts, Grid, ValueShares, cell_table, exact_cuts, freeze_grid
+from churn_clv.segments.grid import TERCILES, Cuts, Grid, ValueShares, cell_table, exact_cuts
+from churn_clv.segments.quality import effective_number
+from churn_clv.segments.rfm_rival import Rival, require_outcomes
 
 CHURN_GAP = 0.03
 SPEND_GAP = 0.15
@@ -17,13 +19,6 @@ RANK_CORRELATION = 0.5
 THRESHOLD_CV = 0.03
 SAME_CELL = 0.75
 IDENTITY = 1e-9
-
-
-class Rival(NamedTuple):
-    """Another grid of the same customers: cut points, and risk_tier, value_tier and perhaps forecasts by customer id."""
-
-    grid: Grid
-    placed: pd.DataFrame
 
 
 class Verdict(NamedTuple):
@@ -135,47 +130,6 @@ def accept(
     return table.astype({"passes": object})
 
 
-def rfm_rival(
-    summary: pd.DataFrame, past: pd.DataFrame | None = None, past_outcomes: pd.DataFrame | None = None
-) -> Rival:
-    """Place customers in an RFM 3 x 3: terciles of the days since the last purchase by terciles of past spend.
-
-    Its forecasts are what a team without models takes: how the members of the same cell did one period before. Cuts are
-    terciles of each snapshot, as RFM scores are. A cell that was empty then has the mean of all.
-
-    Parameters
-    ----------
-    summary
-        recency, T (days), monetary_value (currency) and monetary_days at the holdout's start, by customer id.
-    past, past_outcomes
-        The same one horizon earlier, with purchases and spend in the horizon after it; without them it has no forecasts.
-
-    Examples
-    --------
-    >>> summary = pd.DataFrame({"recency": [0.0, 5, 9], "T": 10.0, "monetary_value": [1.0, 2, 3], "monetary_days": 1.0})
-    >>> rfm_rival(summary).placed.to_numpy().tolist()
-    [['high', 'low'], ['mid', 'mid'], ['low', 'high']]
-    """
-    grid, placed = _rfm_tiers(summary)
-    if past is None or past_outcomes is None:
-        return Rival(grid, placed)
-    _, was = _rfm_tiers(past)
-    did = past_outcomes.reindex(was.index)
-    _require_outcomes(did)
-    known = pd.DataFrame({"churn_probability": (did["purchases"] == 0).astype(float), "expected_spend": did["spend"]})
-    by_cell = known.groupby([was["risk_tier"], was["value_tier"]]).mean()
-    forecast = by_cell.reindex(pd.MultiIndex.from_frame(placed)).fillna(known.mean()).set_axis(placed.index)
-    return Rival(grid, placed.join(forecast))
-
-
-def _rfm_tiers(summary: pd.DataFrame) -> tuple[Grid, pd.DataFrame]:
-    silence, spend = summary["T"] - summary["recency"], summary["monetary_value"] * summary["monetary_days"]
-    grid = freeze_grid(spend, silence, "terciles", "terciles")
-    risk = np.array(grid.risk_tiers)[np.searchsorted(grid.risk_cuts, silence, side="right")]
-    value = np.array(grid.value_tiers)[np.searchsorted(grid.value_cuts, spend, side="right")]
-    return grid, pd.DataFrame({"risk_tier": risk, "value_tier": value}, index=summary.index, dtype=object)
-
-
 def _cells(grid: Grid, placed: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     """The judged cells; what a scheme does not forecast is not a number."""
     summed = ["churn_probability", "expected_spend", "value_if_active", "value_at_risk", "clv"]
@@ -271,8 +225,7 @@ def _calibrated(gaps: list[_Gap], tolerance: float, relative: bool) -> Verdict:
 
 
 def _effective_cells(cells: pd.DataFrame, terciles: bool) -> Verdict:
-    share = cells.loc[cells["share"] > 0, "share"]
-    effective = float(np.exp(-(share * np.log(share)).sum()))
+    effective = effective_number(cells.loc[cells["share"] > 0, "share"].to_numpy(dtype=float))
     told = f"The customers spread over {effective:.1f} effective cells of {len(cells)}"
     if terciles:
         return Verdict(effective, EFFECTIVE_CELLS, effective >= EFFECTIVE_CELLS, told)
@@ -393,13 +346,7 @@ def _require(judged: pd.DataFrame, outcomes: pd.DataFrame, rival: Rival | None) 
     missing = int(judged[scores].isna().any(axis=1).sum())
     if missing:
         raise ValueError(f"{missing} of {len(judged)} judged customers lack a score or tier; want {scores}")
-    _require_outcomes(outcomes.reindex(judged.index))
+    require_outcomes(outcomes.reindex(judged.index))
     strange = 0 if rival is None else len(judged.index.symmetric_difference(rival.placed.index))
     if strange:
         raise ValueError(f"{strange} customers are in only one of the judged grid and its rival; place the same ones")
-
-
-def _require_outcomes(outcomes: pd.DataFrame) -> None:
-    missing = int(outcomes[["purchases", "spend"]].isna().any(axis=1).sum())
-    if missing:
-        raise ValueError(f"{missing} of {len(outcomes)} customers have no outcome (purchases and spend)")

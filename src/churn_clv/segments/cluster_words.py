@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from churn_clv.segments.clusters import MISSING, Clusters, Column, place, readable
+from churn_clv.segments.clusters import Clusters, place
+from churn_clv.segments.scaling import MISSING, Column, readable
 
 DEPTH = 3
 NO_RULE = f"no rule of at most {DEPTH} questions leads here"
@@ -53,14 +54,14 @@ def differences(clusters: Clusters, features: pd.DataFrame) -> pd.DataFrame:
     """
     ordered = features.sort_index()
     values, labels = readable(clusters.columns, ordered), place(clusters, ordered).to_numpy()
-    measured = np.column_stack([_measured(c, values[:, k]) for k, c in enumerate(clusters.columns)] or [values])
+    measured = np.column_stack([c.measured(values[:, k]) for k, c in enumerate(clusters.columns)] or [values])
     rows = []
     for name in clusters.names:
         inside = labels == name
         for k, column in enumerate(clusters.columns if inside.any() else ()):
             difference = _standardised(measured[:, k], inside)
             means = [float(values[inside, k].mean()), float(values[:, k].mean())]
-            rows.append([name, column.feature, _level(column), difference, *means])
+            rows.append([name, column.feature, column.shown_level, difference, *means])
     table = pd.DataFrame(rows, columns=["cluster", "feature", "level", "difference", "mean", "everyone"])
     order = table.assign(size=-table["difference"].abs()).sort_values(["cluster", "size", "feature", "level"]).index
     return table.loc[order].reset_index(drop=True)
@@ -178,17 +179,9 @@ def _question(column: Column, sides: dict[bool, float]) -> str:
     if column.kind == "number":
         told = [f"{'above' if above else 'at most'} {sides[above]:.4g}" for above in sorted(sides, reverse=True)]
         return f"{column.feature} {' and '.join(told)}"
-    if column.kind == "missing" or column.level == MISSING:
+    if column.tells_missing:
         return f"{column.feature} {'missing' if True in sides else 'known'}"
     return f"{column.feature} {'is' if True in sides else 'is not'} {column.level}"
-
-
-def _level(column: Column) -> str:
-    return MISSING if column.kind == "missing" else column.level
-
-
-def _measured(column: Column, values: np.ndarray) -> np.ndarray:
-    return np.log1p(np.maximum(values, 0)) if column.log else values
 
 
 def _standardised(values: np.ndarray, inside: np.ndarray) -> float:

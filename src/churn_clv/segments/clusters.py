@@ -1,11 +1,6 @@
 """Clusters of customers by k-means and by a self-organising map: frozen, numbered by value, described in words.
 
-Scaling. A number that is never negative and has a skewness above 1 becomes log(1 + x); then its mean in the reference
-snapshot is taken off and it is divided by its standard deviation there. A category or a truth value becomes one 0/1
-column a level (the ten most common; a missing one is a level of its own): two customers who differ in it are then as far
-apart as two drawn at random are in a number. A missing number is the median, and a 0/1 column says that it was missing;
-features that are missing together, as those of one table are, say so once.
-What is the same for everybody takes no part.
+Features are scaled by `churn_clv.segments.scaling`, as they were in the reference snapshot.
 
 Number of clusters. Of those in the stated range the one with the highest mean silhouette, among those where clusters
 fitted to resampled customers agree with the first (mean adjusted Rand index at least STABILITY_FLOOR) and each has at
@@ -23,36 +18,18 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.errors import InputError
+from churn_clv.segments.scaling import Column, readable, scaling
 
 STABILITY_FLOOR = 0.8
 SMALLEST_SHARE = 0.01
 SAMPLE = 2000
 RESAMPLES = 5
 MOST_FITTED = 100_000
-LEVELS = 10
-MISSING = "(missing)"
 SOM_SHAPES = ((1, 2), (1, 3), (2, 2), (2, 3), (2, 4), (3, 3))
 SOM_STEPS = 2000
 
 Shape = tuple[int, int]
 Fitter = Callable[[np.ndarray, Shape, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One scaled column: of a number, of a level of a category, or of whether a number is missing.
-
-    fill (in the feature's unit) stands in for a missing number; centre and spread are of the number, or of its
-    log(1 + x) where `log` is true.
-    """
-
-    feature: str
-    kind: str
-    level: str = ""
-    log: bool = False
-    fill: float = 0.0
-    centre: float = 0.0
-    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -200,41 +177,6 @@ def place(clusters: Clusters, features: pd.DataFrame) -> pd.Series:
     )
 
 
-def scaling(features: pd.DataFrame) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """Return the scaled columns of a reference snapshot, and the features that are the same for everybody."""
-    columns, left_out, gaps = [], [], set()
-    for feature in features:
-        found = _level_columns(features[feature]) if _is_category(features[feature]) else _number(features[feature])
-        if not found:
-            left_out.append(str(feature))
-        gap = features[feature].isna().to_numpy().tobytes()
-        columns += [column for column in found if gap not in gaps or not _tells_missing(column)]
-        gaps.add(gap)
-    return tuple(columns), tuple(left_out)
-
-
-def _tells_missing(column: Column) -> bool:
-    return column.kind == "missing" or column.level == MISSING
-
-
-def readable(columns: Sequence[Column], features: pd.DataFrame) -> np.ndarray:
-    """Return one array column a scaled column, before scaling: numbers in the feature's unit, levels 0 or 1.
-
-    Raises
-    ------
-    InputError
-        If a feature is not there or a number is infinite.
-    """
-    named = features.rename(columns=str)
-    absent = sorted({column.feature for column in columns} - set(named))
-    if absent:
-        raise InputError(f"the clusters need {', '.join(absent)}: not among the {features.shape[1]} features given")
-    values = np.empty((len(features), len(columns)))
-    for k, column in enumerate(columns):
-        values[:, k] = _values(column, named[column.feature])
-    return values
-
-
 def _fit(
     method: str, fitter: Fitter, shapes: list[Shape], features: pd.DataFrame, value: pd.Series, seed: int
 ) -> Clusters:
@@ -333,68 +275,11 @@ def _som_centres(rows: np.ndarray, shape: Shape, seed: int) -> np.ndarray:
     return np.asarray(som.get_weights(), dtype=float).reshape(-1, rows.shape[1])
 
 
-def _is_category(values: pd.Series) -> bool:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        raise InputError(f"feature {values.name} is a date: clusters need a number of days")
-    return pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values)
-
-
-def _level_columns(values: pd.Series) -> list[Column]:
-    counts = _levels(values).value_counts()
-    if len(counts) < 2:
-        return []
-    common = sorted(counts.index, key=lambda level: (-counts[level], level))[:LEVELS]
-    return [Column(str(values.name), "level", level) for level in common]
-
-
-def _levels(values: pd.Series) -> pd.Series:
-    return values.astype(object).where(values.notna(), MISSING).astype(str)
-
-
-def _number(values: pd.Series) -> list[Column]:
-    name, missing = str(values.name), values.isna()
-    _require_finite(values)
-    known = values[~missing].to_numpy(dtype=float)
-    found = [Column(name, "missing")] if 0 < missing.sum() < len(values) else []
-    if known.size == 0 or known.min() == known.max():
-        return found
-    fill = float(np.median(known))
-    filled = values.to_numpy(dtype=float, na_value=fill)
-    filled = np.where(np.isnan(filled), fill, filled)
-    log = bool(known.min() >= 0 and _skewness(known) > 1)
-    measured = np.log1p(filled) if log else filled
-    return [Column(name, "number", "", log, fill, float(measured.mean()), float(measured.std())), *found]
-
-
-def _skewness(values: np.ndarray) -> float:
-    scaled = (values - values.mean()) / values.std()
-    return float((scaled**3).mean())
-
-
-def _require_finite(values: pd.Series) -> None:
-    infinite = int(np.isinf(values.to_numpy(dtype=float, na_value=np.nan)).sum())
-    if infinite:
-        raise InputError(
-            f"feature {values.name} is infinite for {infinite} of {len(values)} customers: leave it out or make it missing"
-        )
-
-
-def _values(column: Column, values: pd.Series) -> np.ndarray:
-    if column.kind == "level":
-        return (_levels(values) == column.level).to_numpy(dtype=float)
-    _require_finite(values)
-    if column.kind == "missing":
-        return values.isna().to_numpy(dtype=float)
-    known = values.to_numpy(dtype=float, na_value=np.nan)
-    return np.where(np.isnan(known), column.fill, known)
-
-
 def _scaled(columns: Sequence[Column], features: pd.DataFrame) -> np.ndarray:
+    """Every column as it was scaled in the reference snapshot, whoever the customers are."""
     values = readable(columns, features)
     for k, column in enumerate(columns):
-        if column.log:
-            values[:, k] = np.log1p(np.maximum(values[:, k], 0))
-        values[:, k] = (values[:, k] - column.centre) / column.spread
+        values[:, k] = (column.measured(values[:, k]) - column.centre) / column.spread
     return values
 
 

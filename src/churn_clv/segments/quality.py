@@ -9,8 +9,8 @@ import pandas as pd
 
 from churn_clv.errors import InputError
 from churn_clv.segments.cluster_words import grow
-from churn_clv.segments.clusters import readable, scaling
 from churn_clv.segments.migration import stability
+from churn_clv.segments.scaling import readable, scaling
 
 REACHABLE_SHARE = 0.01
 FOLDS = 5

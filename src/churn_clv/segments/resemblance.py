@@ -1,6 +1,6 @@
 """What tells a group of customers from the rest, and who of the rest resembles it: by how they buy, not by their money.
 
-Scaling is that of `churn_clv.segments.clusters`: skewed numbers as log(1 + x), everything in standard deviations,
+Scaling is that of `churn_clv.segments.scaling`: skewed numbers as log(1 + x), everything in standard deviations,
 categories as 0/1 columns, a missing number the median and a column of its own.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from churn_clv.errors import InputError
 from churn_clv.models.reason_phrases import known_phrase, percent, worded
-from churn_clv.segments.clusters import MISSING, Column, readable, scaling
+from churn_clv.segments.scaling import Column, readable, scaling
 
 FOLDS = 5
 FEWEST = 10  # customers in the group, and in the rest, from which a resemblance is learned
@@ -136,7 +136,7 @@ def profile(features: pd.DataFrame, top: pd.Series, currency: str = "") -> pd.Da
     for k, column in enumerate(columns):
         difference = float(values[members, k].mean() - values[~members, k].mean()) / float(values[:, k].std())
         means = float(plain[members, k].mean()), float(plain[~members, k].mean())
-        rows.append([column.feature, _level(column), difference, *means, _said(column, *means, currency)])
+        rows.append([column.feature, column.shown_level, difference, *means, _said(column, *means, currency)])
     table = pd.DataFrame(rows, columns=PROFILE)
     order = table.assign(size=-table["difference"].abs()).sort_values(["size", "feature", "level"]).index
     return table.loc[order].drop_duplicates("words").reset_index(drop=True)
@@ -178,7 +178,7 @@ def _aligned(features: pd.DataFrame, group: pd.Series) -> tuple[pd.DataFrame, np
 def _scaled(columns: tuple[Column, ...], features: pd.DataFrame) -> np.ndarray:
     values = readable(columns, features)
     for k, column in enumerate(columns):
-        measured = np.log1p(np.maximum(values[:, k], 0)) if column.log else values[:, k]
+        measured = column.measured(values[:, k])
         values[:, k] = (measured - measured.mean()) / measured.std()
     return values
 
@@ -186,10 +186,6 @@ def _scaled(columns: tuple[Column, ...], features: pd.DataFrame) -> np.ndarray:
 def _is_money(name: str) -> bool:
     phrase = known_phrase(name)
     return phrase is not None and phrase.is_money
-
-
-def _level(column: Column) -> str:
-    return MISSING if column.kind == "missing" else column.level
 
 
 def _said(column: Column, top: float, rest: float, currency: str) -> str:
