@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -70,6 +73,13 @@ def test_the_default_says_that_its_figures_are_assumed_and_that_risk_is_not_upli
     assert "Ascarza 2018" in comments
 
 
+def test_the_default_passes_the_checks_of_a_users_file_and_is_the_same_playbook() -> None:
+    import churn_clv.segments as room
+
+    checked = load_playbook(str(Path(str(room.__file__)).with_name("playbook.yaml")))
+    assert json.dumps(checked.to_dict()) == json.dumps(default_playbook().to_dict())  # 3 is written 3.0 by both
+
+
 # --- cells without a plan
 
 
@@ -95,6 +105,41 @@ def test_a_playbook_comes_back_from_json_and_from_yaml_as_it_went(tmp_path: Path
     assert Playbook.from_dict(json.loads(json.dumps(book.to_dict()))) == book
     assert load_playbook(written(tmp_path, lambda book: None)) == book
     assert load_playbook(None) == book
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: b.pop("margin_rate"), "playbook: missing margin_rate; its fields are margin_rate, grid, "),
+        (lambda b: b.update(margins=1), "playbook: unknown margins; its fields are margin_rate, grid, "),
+        (
+            lambda b: b["grid"][1].pop("save_rate"),
+            "playbook.grid.1: missing save_rate; its fields are action, channel, ",
+        ),
+        (
+            lambda b: b["pareto_tier"].update(C={"action": "Rest", "chanel": "none"}),
+            "playbook.pareto_tier.C: missing channel; unknown chanel; its fields are action, channel",
+        ),
+    ],
+)
+def test_a_handed_over_playbook_has_every_field_and_no_other(
+    change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    content = default_playbook().to_dict()
+    change(content)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Playbook.from_dict(content)
+
+
+def test_a_handed_over_playbook_is_read_and_used_without_pydantic_and_yaml() -> None:
+    code = (
+        "import json, sys; sys.modules.update(pydantic=None, yaml=None); "  # None: importing it fails
+        "from churn_clv.segments.playbook import Playbook; book = Playbook.from_dict(json.load(sys.stdin)); "
+        "book.plans('segment'); print(book.plan_for('low', 'high').segment)"
+    )
+    given = json.dumps(default_playbook().to_dict())
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("Dormant", "")
 
 
 # --- refusals

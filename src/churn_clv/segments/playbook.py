@@ -6,16 +6,14 @@ against a control group, not promises.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from churn_clv.errors import nearest
 from churn_clv.segments.lifecycle import STAGES
 from churn_clv.segments.rfm import REGIONS
 from churn_clv.segments.tiers import CLASSES, TIERS
@@ -29,20 +27,17 @@ SCHEMES: dict[str, list[str]] = {
     "value_class": CLASSES,
     "pareto_tier": TIERS,
 }
-_TIER = re.compile(r"all|low|mid|high|[1-9]\d* of [1-9]\d*")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class SchemePlan(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class SchemePlan:
     """What is done for the customers of a segment; channel ``none`` where they are not contacted."""
 
-    action: str = Field(min_length=1)
-    channel: str = Field(min_length=1)
+    action: str
+    channel: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class CellPlan(SchemePlan):
     """What is done for the customers of a cell of the grid, and what a contact costs and may do.
 
@@ -52,36 +47,22 @@ class CellPlan(SchemePlan):
 
     value: str
     risk: str
-    segment: str = Field(min_length=1)
-    contact_cost: float = Field(default=0.0, ge=0)
-    incentive: float = Field(default=0.0, ge=0)
-    save_rate: float = Field(default=0.0, ge=0, le=1)
-    take_up: float = Field(default=0.0, ge=0, le=1)
+    segment: str
+    contact_cost: float = 0.0
+    incentive: float = 0.0
+    save_rate: float = 0.0
+    take_up: float = 0.0
 
     @property
     def is_contact(self) -> bool:
         return self.channel != NO_CONTACT
 
-    @field_validator("value", "risk")
-    @classmethod
-    def _a_tier(cls, tier: str) -> str:
-        if not _TIER.fullmatch(tier):
-            raise ValueError(f"unknown tier {tier!r}{nearest(tier, ['low', 'mid', 'high'])}; a grid has the tiers "
-                             "low, mid, high, or '1 of 4' and so on")  # fmt: skip
-        return tier
 
-    @model_validator(mode="after")
-    def _terms_of_a_contact(self) -> CellPlan:
-        absent = [name for name in TERMS if name not in self.model_fields_set]
-        if self.is_contact and absent:
-            raise ValueError(f"segment {self.segment!r} is contacted by {self.channel}: {', '.join(absent)} missing")
-        if not self.is_contact and any(getattr(self, name) for name in TERMS):
-            raise ValueError(f"segment {self.segment!r} has channel none, so nothing is spent: leave the terms out")
-        return self
-
-
-class Playbook(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Playbook:
     """A plan for every segment of every scheme, and what a customer's spend leaves over.
+
+    A user's file is checked where it is read, by `load_playbook`, so that production needs nothing that checks files.
 
     margin_rate
         Margin by currency unit of revenue; not applied where the log's amounts are margin already.
@@ -91,36 +72,12 @@ class Playbook(_Strict):
         Segment -> what is done for its customers where no cell of the grid has them contacted.
     """
 
-    margin_rate: float = Field(gt=0, le=1)
+    margin_rate: float
     grid: list[CellPlan]
     rfm_segment: dict[str, SchemePlan]
     lifecycle_stage: dict[str, SchemePlan]
     value_class: dict[str, SchemePlan]
     pareto_tier: dict[str, SchemePlan]
-
-    @field_validator("grid")
-    @classmethod
-    def _each_once(cls, plans: list[CellPlan]) -> list[CellPlan]:
-        for what, keys in {
-            "segment": [repr(plan.segment) for plan in plans],
-            "cell": [f"value {plan.value}, risk {plan.risk}" for plan in plans],
-        }.items():
-            twice = sorted({key for key in keys if keys.count(key) > 1})
-            if twice:
-                raise ValueError(f"{what} {'; '.join(twice)} has more than one plan; want one each")
-        return plans
-
-    @field_validator(*SCHEMES)
-    @classmethod
-    def _no_segment_forgotten(cls, plans: dict[str, SchemePlan], info: ValidationInfo) -> dict[str, SchemePlan]:
-        names = SCHEMES[str(info.field_name)]
-        unknown, absent = [name for name in plans if name not in names], [name for name in names if name not in plans]
-        if unknown:
-            told = "; ".join(f"{name!r}{nearest(name, names)}" for name in unknown)
-            raise ValueError(f"no segment of this scheme: {told}; it has {', '.join(names)}")
-        if absent:
-            raise ValueError(f"no plan for {', '.join(absent)}: every segment needs one, if only to let it rest")
-        return plans
 
     def plan_for(self, value_tier: str, risk_tier: str) -> CellPlan:
         """Return the plan of a cell; a cell without one names itself, is not contacted and its action is open.
@@ -163,15 +120,49 @@ class Playbook(_Strict):
         return pd.DataFrame(columns, index=pd.Index(rows, name=scheme))
 
     def to_dict(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        return asdict(self)
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Playbook:
-        return cls.model_validate(content)
+    def from_dict(cls, content: Mapping[str, Any]) -> Playbook:
+        """Build the playbook from `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown, named with its place.
+        """
+        _check_fields(cls, content, "playbook")
+        cells = [_plan(CellPlan, plan, f"playbook.grid.{number}") for number, plan in enumerate(content["grid"])]
+        schemes = {
+            scheme: {
+                name: _plan(SchemePlan, plan, f"playbook.{scheme}.{name}") for name, plan in content[scheme].items()
+            }
+            for scheme in SCHEMES
+        }
+        return cls(margin_rate=content["margin_rate"], grid=cells, **schemes)
+
+
+_Plan = TypeVar("_Plan", bound=SchemePlan)
+
+
+def _plan(kind: type[_Plan], content: Mapping[str, Any], place: str) -> _Plan:
+    _check_fields(kind, content, place)
+    return kind(**content)
+
+
+def _check_fields(kind: type[SchemePlan | Playbook], content: Mapping[str, Any], place: str) -> None:
+    wanted = [field.name for field in fields(kind)]
+    absent, unknown = [name for name in wanted if name not in content], [name for name in content if name not in wanted]
+    told = [f"{what} {', '.join(names)}" for what, names in (("missing", absent), ("unknown", unknown)) if names]
+    if told:
+        raise ValueError(f"{place}: {'; '.join(told)}; its fields are {', '.join(wanted)}")
 
 
 @cache
 def default_playbook() -> Playbook:
     """Return the playbook that comes with the package: playbook.yaml beside this file."""
-    text = files("churn_clv.segments").joinpath("playbook.yaml").read_text(encoding="utf-8")
-    return Playbook.from_dict(yaml.safe_load(text))
+    import yaml  # a playbook that was handed over needs none
+
+    content = yaml.safe_load(files("churn_clv.segments").joinpath("playbook.yaml").read_text(encoding="utf-8"))
+    cells = [cell | {name: float(cell.get(name, 0)) for name in TERMS} for cell in content["grid"]]
+    return Playbook.from_dict(content | {"grid": cells})
