@@ -20,7 +20,7 @@ from churn_clv.contractual import ContractualRun, new_model, rival_risks, train_
 from churn_clv.contractual_config import ContractualConfig, load_run
 from churn_clv.data.contracts import read_contracts
 from churn_clv.delivery.contract_folder import write_contract_run
-from churn_clv.delivery.handover import read_model
+from churn_clv.delivery.model_folder import read_model
 from churn_clv.delivery.tables import read_table
 from churn_clv.errors import ConfigError, InputError
 from churn_clv.evaluation.churn_metrics import auc

@@ -20,7 +20,7 @@ import churn_clv.choice as choice_room
 import churn_clv.data.description as description_room
 import churn_clv.fits as fits_room
 import churn_clv.models.risk as risk_room
-import churn_clv.score as score_room
+import churn_clv.score_log as score_room
 import churn_clv.segmentation as segmentation_room
 import churn_clv.train as train_room
 from churn_clv.choice import Choice
@@ -28,8 +28,8 @@ from churn_clv.config import Config, parse_config
 from churn_clv.data import engine
 from churn_clv.data.cohorts import cohort_activity, cohort_of
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
-from churn_clv.data.description import Description
 from churn_clv.data.events import events_at
+from churn_clv.data.feature_names import Description
 from churn_clv.data.features import features_at, outcomes_after
 from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log

@@ -17,12 +17,12 @@ from tests.conftest import train_on
 import churn_clv.train as train_room
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.batch import Scored, score_file
-from churn_clv.delivery.handover import read_model, write_model
+from churn_clv.delivery.model_folder import read_model, write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.delivery.segment_lists import write_segmentation
 from churn_clv.errors import InputError
 from churn_clv.fits import Evidence
-from churn_clv.score import known_to, score
+from churn_clv.score_log import known_to, score
 from churn_clv.segmentation import ALL_SCHEMES, BUDGETED, Segmentation, segment
 from churn_clv.segments.acceptance import accept
 from churn_clv.segments.grid import cell_table
@@ -422,7 +422,7 @@ def test_an_older_hand_over_is_refused_with_what_to_do(own_run: Run, tmp_path: P
     files = files_of(own_run)
     content = json.loads(files["model.json"]) | {"format": 2, "churn_clv": "0.4.0"}
     write_model(tmp_path, files | {"model.json": json.dumps(content)})
-    with pytest.raises(InputError, match=r"format 2, .* reads format 3: train again, or use churn-clv 0\.4\.0"):
+    with pytest.raises(InputError, match=r"format 2, .* reads format 4: train again, or use churn-clv 0\.4\.0"):
         read_model(tmp_path)
 
 

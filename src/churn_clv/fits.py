@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from churn_clv.config import Config
-from churn_clv.data.description import Description, describe
+from churn_clv.data.description import describe
 from churn_clv.data.events import event_kinds
+from churn_clv.data.feature_names import Description
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog

@@ -15,7 +15,8 @@ from churn_clv.fits import Evidence
 from churn_clv.models.baselines import LastPurchaseRule, RFMLogistic, TextbookLTV
 from churn_clv.models.known import Known
 from churn_clv.models.pareto_nbd import ParetoNBDModel
-from churn_clv.score import FittedModels, known_to
+from churn_clv.score import FittedModels
+from churn_clv.score_log import known_to
 
 
 def rival_forecasts(evidence: Evidence, windows: Windows, models: FittedModels) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""Fitted models -> one row per customer: the same code in research and in production."""
+"""Fitted models -> one row per customer: the same code in research and in production. It reads no log: see `score_log`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from datetime import date
 
 import pandas as pd
 
-from churn_clv.data.description import Description, describe
-from churn_clv.data.events import event_columns
-from churn_clv.data.features import BEHAVIOURAL_NAMES
-from churn_clv.data.summary import Spend, require_known_customers, summarize
-from churn_clv.data.transactions import TransactionLog, ValueIs
+from churn_clv.data.contract import Spend, ValueIs
+from churn_clv.data.feature_names import BEHAVIOURAL_NAMES, Description, event_columns
 from churn_clv.data.windows import DAYS_PER_YEAR
 from churn_clv.evaluation.labels import model as model_name
 from churn_clv.models.clv import discounted_purchases
@@ -86,40 +83,22 @@ class FittedModels:
     settings: ValueSettings
 
 
-def score(
-    models: FittedModels, log: TransactionLog, as_of: date, attributes: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Score every customer who had bought by a day, from what was known on it.
-
-    Parameters
-    ----------
-    log
-        A cleaned log; days after `as_of` are not looked at.
-    attributes
-        Customer attributes indexed by customer_id, if the models were trained with them; None counts them as missing.
-        Those that `models.accounts` names value customers, and no model reads them.
-
-    Returns
-    -------
-    DataFrame indexed by customer_id with `SCORE_COLUMNS`. Days: recency, T, horizon_days. Currency of the log:
-    monetary_value, value_to_date (net, of all days so far), expected_spend_per_purchase, expected_spend (V_res,
-    undiscounted, over the horizon), value_if_active (V_act), value_at_risk (R V_act), clv (discounted, over the CLV
-    horizon). Probabilities: p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
-    p_alive is the purchase model's own: the churn model corrects R, not p_alive. The segments are those of the grid and
-    of `churn_clv.segments.schemes`, by the cuts that the models carry.
-    """
-    known = known_to(models, log, as_of, attributes)
-    return score_known(models, known, models.churn.contributions(known), as_of, attributes)
-
-
 def score_known(
     models: FittedModels,
     known: Known,
     contributions: pd.DataFrame,
-    as_of: date,
+    as_of: date | str,
     attributes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Score the customers of `known_to`; `contributions` are the churn model's own for them. See `score`."""
+    """Score customers of whom the models know `known`; see `churn_clv.customer_table.score_table` for the columns.
+
+    Parameters
+    ----------
+    contributions
+        The churn model's own for these customers.
+    attributes
+        By customer id, accounts included; None where there are none.
+    """
     scores = placed(models, known, attributes)
     inputs, currency = models.churn.tree_inputs(known), models.settings.currency
     # Of events that came without any table nothing can be said: they are unknown, not none.
@@ -146,23 +125,6 @@ def corrected_model(models: FittedModels) -> str:
     """Return the name of the purchase model whose forecast the trees correct; empty where they correct none."""
     trees = models.churn.trees
     return model_name(models.purchases) if trees is not None and trees.start == "offset" else ""
-
-
-def known_to(models: FittedModels, log: TransactionLog, as_of: date, attributes: pd.DataFrame | None) -> Known:
-    """Return what fitted models read of a log's customers on a day.
-
-    Raises
-    ------
-    InputError
-        If nobody had bought by then.
-    """
-    summary = summarize(log, as_of, models.settings.spend_days)
-    require_known_customers(summary, as_of)
-    traits = None if attributes is None else attributes.drop(columns=models.accounts.columns(attributes))
-    features = describe(log, [as_of], models.settings.description, traits).droplevel("cutoff")
-    unknown = [name for name in trained_attributes(models) if name not in features.columns]
-    features = features.assign(**dict.fromkeys(unknown, float("nan")))
-    return Known(summary.loc[features.index], features, models.purchases, models.spend, models.settings.horizon_days)
 
 
 def trained_attributes(models: FittedModels) -> list[str]:

@@ -30,7 +30,8 @@ from churn_clv.fits import Evidence, fit_models
 from churn_clv.models import ModelWarning
 from churn_clv.models.known import Known
 from churn_clv.rivals import rival_forecasts
-from churn_clv.score import SCORED_NUMBERS, FittedModels, corrected_model, known_to, score, score_known
+from churn_clv.score import SCORED_NUMBERS, FittedModels, corrected_model, score_known
+from churn_clv.score_log import known_to, score
 from churn_clv.segmentation import Segmentation, check_given, segment
 from churn_clv.segments.accounts import check_accounts
 from churn_clv.segments.cell_reasons import cell_reasons

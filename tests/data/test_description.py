@@ -10,9 +10,10 @@ import pytest
 
 from churn_clv.data import engine
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
-from churn_clv.data.description import Description, describe
-from churn_clv.data.events import event_columns, events_at
-from churn_clv.data.features import FEATURE_SETS, features_at
+from churn_clv.data.description import describe
+from churn_clv.data.events import events_at
+from churn_clv.data.feature_names import FEATURE_SETS, Description, event_columns
+from churn_clv.data.features import features_at
 from churn_clv.data.read_events import read_events
 from churn_clv.data.transactions import TransactionLog, read_transactions
 

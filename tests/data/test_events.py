@@ -13,7 +13,8 @@ import pytest
 
 from churn_clv.data import datasets, engine
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
-from churn_clv.data.events import event_columns, event_kinds, events_at
+from churn_clv.data.events import event_kinds, events_at
+from churn_clv.data.feature_names import event_columns
 from churn_clv.data.features import features_at
 from churn_clv.data.open_log import open_log
 from churn_clv.data.read_events import read_events

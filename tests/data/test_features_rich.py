@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from churn_clv.data.contract import Columns
-from churn_clv.data.features import BEHAVIOUR, BEHAVIOURAL_NAMES, FEATURE_SETS, features_at, with_attributes
+from churn_clv.data.feature_names import BEHAVIOUR, BEHAVIOURAL_NAMES, FEATURE_SETS
+from churn_clv.data.features import features_at, with_attributes
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.errors import InputError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from churn_clv.config import Config
-from churn_clv.delivery.handover import write_model
+from churn_clv.delivery.model_folder import write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.delivery.tracking import Logged, log_run
 from churn_clv.train import Run

@@ -11,14 +11,16 @@ import pandas as pd
 import pytest
 
 from churn_clv.config import parse_config
-from churn_clv.data.features import BEHAVIOUR, features_at
+from churn_clv.data.feature_names import BEHAVIOUR
+from churn_clv.data.features import features_at
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.batch import score_file
-from churn_clv.delivery.handover import model_files, write_model
+from churn_clv.delivery.model_folder import model_files, write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.errors import InputError
 from churn_clv.fits import Methods, fit_models
-from churn_clv.score import score, trained_attributes
+from churn_clv.score import trained_attributes
+from churn_clv.score_log import score
 from churn_clv.train import Run, open_evidence, train
 
 

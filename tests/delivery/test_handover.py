@@ -15,13 +15,13 @@ from churn_clv.config import parse_config
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.batch import score_file
-from churn_clv.delivery.handover import DIGESTS, ScoringModel, model_files, read_model, write_model
+from churn_clv.delivery.model_folder import DIGESTS, ScoringModel, model_files, read_model, write_model
 from churn_clv.delivery.run_folder import files_of
 from churn_clv.errors import InputError
 from churn_clv.fits import Evidence, Methods, fit_models
 from churn_clv.models import risk, value
 from churn_clv.models.calibrator import PlattCalibrator
-from churn_clv.score import score
+from churn_clv.score_log import score
 from churn_clv.train import Run, open_evidence, resolved_windows
 
 
@@ -62,7 +62,7 @@ def test_a_missing_an_added_and_an_unlisted_file_are_refused_by_name(folder: Pat
     with pytest.raises(InputError, match=r"spend\.json: missing"):
         read_model(folder)
     (folder / DIGESTS).unlink()
-    with pytest.raises(InputError, match="not a complete hand-over"):
+    with pytest.raises(InputError, match="not a complete model folder"):
         read_model(folder)
 
 

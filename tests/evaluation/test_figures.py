@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from churn_clv.data.features import BEHAVIOURAL_NAMES
+from churn_clv.data.feature_names import BEHAVIOURAL_NAMES
 from churn_clv.data.transactions import read_transactions
 from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures
 from churn_clv.evaluation.figure_style import style

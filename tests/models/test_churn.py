@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_clv.data.features import BEHAVIOURAL_NAMES
+from churn_clv.data.feature_names import BEHAVIOURAL_NAMES
 from churn_clv.models import boosting
 from churn_clv.models.boosting import customer_folds
 from churn_clv.models.churn import KNOWN_SIGNS, ChurnModel, log_losses

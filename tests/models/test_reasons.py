@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_clv.data.events import event_columns
-from churn_clv.data.features import BEHAVIOUR, BEHAVIOURAL_NAMES
+from churn_clv.data.feature_names import BEHAVIOUR, BEHAVIOURAL_NAMES, event_columns
 from churn_clv.models.reason_phrases import about, known_phrase, worded
 from churn_clv.models.reasons import common_reasons, reasons, strongest
 

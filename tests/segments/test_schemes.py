@@ -13,7 +13,7 @@ from tests.conftest import ALL_NUMBERS, ALL_SHAPES
 
 import churn_clv.segments.schemes as schemes_room
 from churn_clv.errors import InputError
-from churn_clv.score import known_to
+from churn_clv.score_log import known_to
 from churn_clv.segments import rfm
 from churn_clv.segments.grid import freeze_grid, place
 from churn_clv.segments.schemes import (

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from churn_clv.errors import InputError
 
 Value = str | int | float | bool | None
+Spend = Literal["repeat", "all"]  # the purchase days that monetary_value averages
+ValueIs = Literal["revenue", "margin", "purchases"]  # what a customer-day's amount means
 
 
 def setting(rule: str) -> str:

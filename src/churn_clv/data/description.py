@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
-from churn_clv.data.events import event_columns, events_at
+from churn_clv.data.events import events_at
+from churn_clv.data.feature_names import Description, event_columns
 from churn_clv.data.features import features_at, with_attributes
 from churn_clv.data.transactions import TransactionLog
-
-
-@dataclass(frozen=True)
-class Description:
-    """Which features a model reads: a set of behaviour, and kinds of events in the order of their columns."""
-
-    feature_set: str = "behaviour"
-    event_kinds: tuple[str, ...] = ()
 
 
 def describe(

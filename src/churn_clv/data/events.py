@@ -9,26 +9,11 @@ import pandas as pd
 
 from churn_clv.data.at_cutoffs import rows_at
 from churn_clv.data.engine import query, run
+from churn_clv.data.feature_names import EVENT_MEASURES, event_columns
 from churn_clv.data.transactions import TransactionLog
 
 # A kind that fewer customers have met teaches nothing, and tells who they are.
 FEWEST_CUSTOMERS = 10
-# Column's ending -> column of events.sql.
-_MEASURES = {
-    "last_28_days": "last_28_days",
-    "last_91_days": "last_91_days",
-    "count": "ever",
-    "days_since_last": "days_since_last",
-}
-
-
-def event_columns(kinds: Sequence[str]) -> list[str]:
-    """Return the names of the columns that `events_at` gives for some kinds of events.
-
-    >>> event_columns(["visit"])
-    ['event_visit_last_28_days', 'event_visit_last_91_days', 'event_visit_count', 'event_visit_days_since_last']
-    """
-    return [f"event_{kind}_{ending}" for kind in kinds for ending in _MEASURES]
 
 
 def event_kinds(log: TransactionLog, until: date) -> list[str]:
@@ -61,7 +46,7 @@ def events_at(log: TransactionLog, cutoffs: Sequence[date], kinds: Sequence[str]
     found = rows_at(log, "events", cutoffs=list(cutoffs), kinds=list(kinds))
     parts = []
     for kind in kinds:
-        rows = found.loc[found["kind"] == kind, list(_MEASURES.values())].reindex(known)
+        rows = found.loc[found["kind"] == kind, list(EVENT_MEASURES.values())].reindex(known)
         counts = rows.columns.drop("days_since_last")
         parts.append(rows.fillna(dict.fromkeys(counts, 0.0)).set_axis(event_columns([kind]), axis=1))
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=known)

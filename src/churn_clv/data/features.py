@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from itertools import chain
-from types import MappingProxyType
 
 import pandas as pd
 
 from churn_clv.data.at_cutoffs import joined_at, rows_at
+from churn_clv.data.feature_names import BEHAVIOURAL_NAMES, FEATURE_SETS, MONEY, NEEDS, QUERIES, SUMMARY
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow
 from churn_clv.errors import InputError
-
-# Query -> the columns it gives. The first needs nothing but customer-days.
-_QUERIES: Mapping[str, tuple[str, ...]] = {
-    "features": (
-        "frequency", "silence_share", "mean_gap_days", "gap_variation", "last_gap_ratio", "overdue_ratio",
-        "purchases_last_28_days", "purchases_last_91_days", "purchases_share_last_91_days", "mean_amount",
-        "largest_amount", "first_amount", "last_amount_ratio", "amount_last_91_days", "lines_per_purchase",
-        "refund_days",
-    ),
-    "features_rich": (
-        "tenure_days", "days_since_last_purchase", "median_gap_days", "longest_gap_days", "silence_to_longest_gap",
-        "purchases_last_182_days", "purchases_last_364_days", "purchases_trend_91_days", "purchases_season_last_year",
-        "weekend_share", "busiest_month_share", "sd_amount", "median_amount", "smallest_amount", "zero_amount_share",
-        "amount_last_28_days", "amount_last_182_days", "amount_last_364_days", "amount_trend_91_days",
-        "recent_amount_ratio",
-    ),
-    "features_refunds": ("refunded_amount", "refund_share", "days_since_last_refund"),
-    "features_products": (
-        "distinct_products", "distinct_products_last_91_days", "products_per_purchase", "repeated_product_share",
-    ),
-    "features_orders": ("orders_per_purchase",),
-    "features_quantity": ("quantity_per_purchase",),
-    "features_channels": ("distinct_channels",),
-}  # fmt: skip
-# Query -> the column of the log without which it says nothing.
-_NEEDS = {
-    "features_refunds": "amount",
-    "features_products": "product_id",
-    "features_orders": "order_id",
-    "features_quantity": "quantity",
-    "features_channels": "channel",
-}
-_MONEY = frozenset(name for name in _QUERIES["features_rich"] if "amount" in name)
-
-FEATURE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "rfm": ("frequency", "silence_share", "mean_gap_days", "overdue_ratio", "mean_amount"),
-        "behaviour": _QUERIES["features"],
-        "rich": tuple(chain.from_iterable(_QUERIES.values())),
-    }
-)
-# What the churn model reads of behaviour by default.
-BEHAVIOUR = (*FEATURE_SETS["behaviour"], "p_alive")
-# Every name that behaviour of any set may take: no customer attribute may have it.
-BEHAVIOURAL_NAMES = frozenset(FEATURE_SETS["rich"]) | {"p_alive", "btyd_log_odds", "btyd_purchases"}
 
 
 def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str = "behaviour") -> pd.DataFrame:
@@ -89,9 +43,9 @@ def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str =
     """
     wanted = FEATURE_SETS[feature_set]
     mapped = {*log.connection.table("transactions").columns} - (set() if log.has_amount else {"amount"})
-    names = [name for name, columns in _QUERIES.items() if not set(columns).isdisjoint(wanted)]
-    queries = [name for name in names if _NEEDS.get(name) in {None, *mapped}]
-    found = {column for name in queries for column in _QUERIES[name]} - (frozenset() if log.has_amount else _MONEY)
+    names = [name for name, columns in QUERIES.items() if not set(columns).isdisjoint(wanted)]
+    queries = [name for name in names if NEEDS.get(name) in {None, *mapped}]
+    found = {column for name in queries for column in QUERIES[name]} - (frozenset() if log.has_amount else MONEY)
     return joined_at(log, queries, [column for column in wanted if column in found], cutoffs=list(cutoffs))
 
 
@@ -114,11 +68,11 @@ def with_attributes(features: pd.DataFrame, attributes: pd.DataFrame | None) -> 
     Raises
     ------
     InputError
-        If an attribute has the name of a feature, of this set or of another.
+        If an attribute has the name of a feature, of this set or of another, or of a column of the summary.
     """
     if attributes is None:
         return features
-    taken = sorted(set(attributes.columns) & {*BEHAVIOURAL_NAMES, *features.columns})
+    taken = sorted(set(attributes.columns) & {*BEHAVIOURAL_NAMES, *SUMMARY, *features.columns})
     if taken:
         raise InputError(
             f"data.attributes: the columns {taken} have the names of features; rename them in the attributes table"

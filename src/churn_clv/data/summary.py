@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
 
 import pandas as pd
 
+from churn_clv.data.contract import Spend
 from churn_clv.data.engine import query
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.errors import InputError
-
-Spend = Literal["repeat", "all"]
 
 
 def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.DataFrame:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 import pandas as pd
@@ -15,12 +14,10 @@ from duckdb import ColumnExpression
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, refuse, report_on
-from churn_clv.data.contract import Columns, ReadingRules, check_margin, known_zone, setting
+from churn_clv.data.contract import Columns, ReadingRules, ValueIs, check_margin, known_zone, setting
 from churn_clv.data.roles import roles
 from churn_clv.data.sources import Source, open_source
 from churn_clv.errors import InputError
-
-ValueIs = Literal["revenue", "margin", "purchases"]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from churn_clv.data.contract import Columns, EventsTable, ReadingRules
 from churn_clv.data.open_log import read_attributes
 from churn_clv.data.read_events import read_events
 from churn_clv.data.transactions import TransactionLog, read_transactions
-from churn_clv.delivery.handover import DIGESTS, ScoringModel, read_model
+from churn_clv.delivery.model_folder import DIGESTS, ScoringModel, read_model
 from churn_clv.delivery.run_folder import latest_run
 from churn_clv.errors import InputError
-from churn_clv.score import score, trained_attributes
+from churn_clv.score import trained_attributes
+from churn_clv.score_log import score
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from churn_clv import __version__
 from churn_clv.contractual import ContractualRun
 from churn_clv.delivery.contract_page import currency_of, render_contract_page
-from churn_clv.delivery.handover import write_model
+from churn_clv.delivery.model_folder import write_model
 from churn_clv.delivery.report import write_figures
 from churn_clv.delivery.run_folder import stamped_folder
 from churn_clv.delivery.tables import write_table

@@ -11,7 +11,7 @@ from churn_clv.contractual import SCORE_COLUMNS, placed_customers
 from churn_clv.data.cleaning import CleaningReport
 from churn_clv.data.contracts import read_known_columns
 from churn_clv.delivery.contract_folder import CONTRACT_FORMAT, CONTRACT_MODEL
-from churn_clv.delivery.handover import verified
+from churn_clv.delivery.model_folder import verified
 from churn_clv.errors import InputError
 from churn_clv.models.churn import ChurnModel
 from churn_clv.models.reasons import reasons

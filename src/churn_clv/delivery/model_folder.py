@@ -1,21 +1,26 @@
 """Fitted models as a folder of text files: parameters as JSON, trees as LightGBM text, a digest of every file.
 
 No pickle and no customer's data. A folder is believed only after its digests: LightGBM's parser does not survive
-damaged text, so nothing is parsed before every file has been checked.
+damaged text, so nothing is parsed before every file has been checked; and only after it has answered for made-up
+customers as it did where it was trained.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from churn_clv import __version__
+from churn_clv.customer_table import check_table, score_table
 from churn_clv.data.contract import Columns, ReadingRules
-from churn_clv.delivery.atomic import whole_folder
+from churn_clv.delivery.golden_rows import GOLDEN, golden_text, replay
 from churn_clv.errors import InputError
 from churn_clv.models import BetaGeoModel, GammaGammaModel, ModifiedBetaGeoModel, ParetoNBDModel
 from churn_clv.models.purchase_model import PurchaseModel
@@ -28,7 +33,8 @@ from churn_clv.segments.playbook import Playbook
 from churn_clv.segments.schemes import Schemes
 
 DIGESTS = "SHA256SUMS"
-_FORMAT = 3
+# The format of the first release: what it wrote is read for ever.
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,29 @@ class ScoringModel:
     columns: Columns
     rules: ReadingRules
     about: dict[str, Any]
+
+    def score(self, customers: pd.DataFrame, as_of: str = "", horizon_days: int | None = None) -> pd.DataFrame:
+        """Score customers from their table, whoever made it: one row each, a column customer_id.
+
+        Parameters
+        ----------
+        customers
+            The columns of `churn_clv.customer_table.table_columns`; see MODEL_CARD.md beside the model.
+        as_of
+            The day of the table (ISO text); it stands in the scores.
+        horizon_days
+            The days to forecast; None is the horizon of the training.
+
+        Returns
+        -------
+        DataFrame indexed by customer_id, as `churn_clv.customer_table.score_table`.
+
+        Raises
+        ------
+        InputError
+            Naming the column, the number of rows and what to do; never a customer.
+        """
+        return score_table(self.models, check_table(self.models, customers), as_of, horizon_days)
 
     @property
     def needed(self) -> Columns:
@@ -55,7 +84,9 @@ def roles_read(models: FittedModels, columns: Columns) -> list[str]:
 
 
 def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, about: dict[str, Any]) -> dict[str, str]:
-    """Return the hand-over's files, name -> text."""
+    """Return the model's files, name -> text."""
+    from churn_clv.delivery.synthetic_customers import AS_OF, synthetic_customers  # reads a log, which scoring does not
+
     manner = {name: getattr(rules, name) for name in _MANNER}
     content = {
         "format": _FORMAT, "churn_clv": __version__, "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -63,7 +94,12 @@ def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, abo
         "schemes": models.schemes.to_dict(), "playbook": models.playbook.to_dict(), "accounts": asdict(models.accounts),
         "columns": asdict(columns), "reading": manner, "has_amount": models.spend is not None,
     }  # fmt: skip
-    files = {"model.json": json.dumps(content, indent=1), "purchases.json": models.purchases.to_json()}
+    golden = golden_text(models, synthetic_customers(models), str(AS_OF))
+    files = {
+        "model.json": json.dumps(content, indent=1),
+        "purchases.json": models.purchases.to_json(),
+        GOLDEN: golden,
+    }
     if models.spend is not None:
         files["spend.json"] = models.spend.to_json()
     return files | models.churn.to_files() | models.value.to_files()
@@ -74,6 +110,7 @@ def write_model(folder: Path, files: dict[str, str]) -> str:
     lines = []
     for name, text in sorted(files.items()):
         data = text.encode("utf-8")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
         lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     listing = "".join(lines).encode("ascii")
@@ -81,15 +118,22 @@ def write_model(folder: Path, files: dict[str, str]) -> str:
     return hashlib.sha256(listing).hexdigest()
 
 
-def read_model(folder: Path) -> ScoringModel:
-    """Load a hand-over, after every digest was checked.
+def read_model(folder: Path, digest: str | None = None) -> ScoringModel:
+    """Load a model, after every digest was checked, and see that it answers here as it did where it was trained.
+
+    Parameters
+    ----------
+    folder
+        A model's folder: of a run, or handed over.
+    digest
+        The SHA-256 of the folder's SHA256SUMS, from where the model was announced; None believes the folder's own list.
 
     Raises
     ------
     InputError
-        Naming the first file that is missing, changed or not listed.
+        Naming the first file that is missing, changed or not listed, or what this environment computes otherwise.
     """
-    files = verified(folder)
+    files = verified(folder, digest)
     if "model.json" not in files:
         raise InputError(f"{folder}: holds no model of a log; a model of contracts scores tables, not logs")
     content = json.loads(files["model.json"])
@@ -98,7 +142,15 @@ def read_model(folder: Path) -> ScoringModel:
             f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}: train again, or use "
             f"churn-clv {content['churn_clv']}, which wrote it"
         )
-    models = FittedModels(
+    models = _models(files, content)
+    if GOLDEN not in files:
+        raise InputError(f"{folder}: holds no {GOLDEN}, by which a model proves itself; hand it over again")
+    replay(models, files[GOLDEN])
+    return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])
+
+
+def _models(files: dict[str, str], content: dict[str, Any]) -> FittedModels:
+    return FittedModels(
         _purchase_model(files["purchases.json"]),
         GammaGammaModel.from_json(files["spend.json"]) if "spend.json" in files else None,
         RiskModel.from_files(files),
@@ -109,7 +161,6 @@ def read_model(folder: Path) -> ScoringModel:
         Accounts(**content["accounts"]),
         ValueSettings(**content["settings"] | {"event_kinds": tuple(content["settings"]["event_kinds"])}),
     )
-    return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])
 
 
 def _purchase_model(text: str) -> PurchaseModel:
@@ -119,6 +170,7 @@ def _purchase_model(text: str) -> PurchaseModel:
     return known[json.loads(text)["model"]].from_json(text)
 
 
+_LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[A-Za-z0-9_.][A-Za-z0-9_./-]*)")
 # What a new log shares with the training log; its start, end and dropped rows are the training log's own.
 _MANNER = (
     "date_format",
@@ -133,38 +185,37 @@ _MANNER = (
 )
 
 
-def verified(folder: Path) -> dict[str, str]:
-    """Return the texts of a hand-over, name -> content, after every digest was checked; see `read_model`."""
+def verified(folder: Path, digest: str | None = None) -> dict[str, str]:
+    """Return the texts of a model's folder, name -> content, after every digest was checked; see `read_model`."""
     listing = folder / DIGESTS
     if not listing.is_file():
-        raise InputError(f"{folder}: no {DIGESTS}, so this is not a complete hand-over folder")
-    lines = [line.split("  ", 1) for line in listing.read_text("ascii").splitlines() if "  " in line]
-    expected = {name: digest for digest, name in lines}
-    present = {path.name for path in folder.iterdir()} - {DIGESTS}
+        raise InputError(f"{folder}: no {DIGESTS}, so this is not a complete model folder")
+    listed = listing.read_bytes()
+    if digest is not None and hashlib.sha256(listed).hexdigest() != digest:
+        raise InputError(
+            f"{listing}: is not the list whose digest was announced ({digest[:12]}...); take no model from it"
+        )
+    expected = _expected(listing, listed)
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {DIGESTS}
     for name in sorted(present ^ set(expected)):
         raise InputError(
             f"{folder / name}: {'not listed in' if name in present else 'missing, but listed in'} {DIGESTS}"
         )
     files = {}
-    for name, digest in expected.items():
+    for name, wanted in expected.items():
         data = (folder / name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise InputError(f"{folder / name}: changed since the hand-over was written; its digest does not match")
+        if hashlib.sha256(data).hexdigest() != wanted:
+            raise InputError(f"{folder / name}: changed since the model was written; its digest does not match")
         files[name] = data.decode("utf-8")
     return files
 
 
-def hand_over(run: Path, root: Path) -> tuple[Path, str]:
-    """Copy a run's model, every digest checked, to ``root/<config>-<time>`` and return the folder and its digest.
-
-    Raises
-    ------
-    InputError
-        If the run is incomplete, its model was changed, or the folder exists already.
-    """
-    source = run / "model"
-    files = verified(source)
-    folder = root / f"{run.parent.name}-{run.name}"
-    with whole_folder(folder) as partial:
-        digest = write_model(partial, files)
-    return folder, digest
+def _expected(listing: Path, listed: bytes) -> dict[str, str]:
+    """Return name -> digest of a list of digests; a list that is not one is refused."""
+    expected = {}
+    for line in listed.decode("ascii", errors="replace").splitlines():
+        found = _LINE.fullmatch(line)
+        if found is None or ".." in found["name"].split("/"):
+            raise InputError(f"{listing}: is damaged: a line of it is not a digest and the name of a file")
+        expected[found["name"]] = found["digest"]
+    return expected

@@ -16,7 +16,7 @@ from churn_clv.backtest import Backtest
 from churn_clv.config import Config
 from churn_clv.data.fingerprint import fingerprint
 from churn_clv.delivery.champions import Candidate, champion_of, crown_version, find
-from churn_clv.delivery.handover import DIGESTS, read_model
+from churn_clv.delivery.model_folder import DIGESTS, read_model
 from churn_clv.delivery.store import check_store
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import CALIBRATED

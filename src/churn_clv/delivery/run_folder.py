@@ -12,7 +12,7 @@ import pandas as pd
 
 from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.atomic import NameTaken, whole_folder
-from churn_clv.delivery.handover import model_files, write_model
+from churn_clv.delivery.model_folder import model_files, write_model
 from churn_clv.delivery.report import render_report, write_figures
 from churn_clv.delivery.segment_lists import write_segmentation
 from churn_clv.delivery.segments_page import render_segments

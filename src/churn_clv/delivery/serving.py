@@ -13,8 +13,8 @@ import pandas as pd
 
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.transactions import read_transactions
-from churn_clv.delivery.handover import ScoringModel, read_model, roles_read
-from churn_clv.score import score
+from churn_clv.delivery.model_folder import ScoringModel, read_model, roles_read
+from churn_clv.score_log import score
 
 
 class ChurnClv(mlflow.pyfunc.PythonModel):

@@ -18,7 +18,7 @@ from churn_clv.backtest import Backtest
 from churn_clv.contractual import ContractualRun
 from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.contract_folder import contract_metrics
-from churn_clv.delivery.handover import roles_read
+from churn_clv.delivery.model_folder import roles_read
 from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
 from churn_clv.delivery.run_tags import code_tags, contract_tags_of, flat, run_name, tags_of

@@ -9,7 +9,7 @@ from datetime import date
 
 import numpy as np
 
-from churn_clv.data.transactions import ValueIs
+from churn_clv.data.contract import ValueIs
 
 FEATURES: Mapping[str, str] = {
     "frequency": "repeat purchases",

@@ -161,6 +161,11 @@ class SpendTrees:
     def feature_ranges_(self) -> pd.DataFrame:
         return self._trees.ranges
 
+    @property
+    def categories_(self) -> dict[str, list[str]]:
+        """Feature that is a category -> the levels seen in training."""
+        return self._trees.categories
+
     def importances(self) -> pd.Series:
         """Return each feature's share of the total split gain, largest first; empty with no trees."""
         return self._trees.importances()

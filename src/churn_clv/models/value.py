@@ -76,9 +76,14 @@ class ValueModel:
         return pd.DataFrame({"value_if_active": if_active, "expected_spend": (1 - risk) * if_active})
 
     @property
+    def trees(self) -> list[SpendTrees]:
+        """The boosted trees among the members."""
+        return [member for member in self.members.values() if isinstance(member, SpendTrees)]
+
+    @property
     def feature_names(self) -> list[str]:
         """What the trees read of a customer; nothing where the method has none."""
-        return next((m.features_ for m in self.members.values() if isinstance(m, SpendTrees)), [])
+        return next((trees.features_ for trees in self.trees), [])
 
     def to_files(self) -> dict[str, str]:
         """Return the model as text files, name -> content."""

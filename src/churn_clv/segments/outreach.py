@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from churn_clv.data.transactions import ValueIs
+from churn_clv.data.contract import ValueIs
 from churn_clv.errors import InputError
 from churn_clv.segments.contact_profit import ContactTerms, allocate, contact_profit, expected_outlay
 from churn_clv.segments.playbook import CellPlan, Playbook
