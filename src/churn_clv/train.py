@@ -16,6 +16,7 @@ import pandas as pd
 
 from churn_clv.choice import Choice, choose
 from churn_clv.config import Config
+from churn_clv.customer_table import known_from
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.open_log import open_attributes, open_log
@@ -31,7 +32,7 @@ from churn_clv.models import ModelWarning
 from churn_clv.models.known import Known
 from churn_clv.rivals import rival_forecasts
 from churn_clv.score import SCORED_NUMBERS, FittedModels, corrected_model, score_known
-from churn_clv.score_log import known_to, score
+from churn_clv.score_log import customer_table, score
 from churn_clv.segmentation import Segmentation, check_given, segment
 from churn_clv.segments.accounts import check_accounts
 from churn_clv.segments.cell_reasons import cell_reasons
@@ -43,7 +44,10 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Run:
-    """What a run found: everything a report, a score file or MLflow needs."""
+    """What a run found: everything a report, a score file or MLflow needs.
+
+    customers: the customer table as of the last day, which the production models scored.
+    """
 
     config: Config
     log: TransactionLog
@@ -54,6 +58,7 @@ class Run:
     judged: pd.DataFrame
     judged_grid: pd.DataFrame
     judgement: Judgement
+    customers: pd.DataFrame
     scores: pd.DataFrame
     production_grid: pd.DataFrame
     cell_reasons: pd.DataFrame
@@ -109,28 +114,23 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     with clock.stage("refit on the whole log"), noted(notes):
         models = fit_models(evidence, windows.score_as_of, windows.production_labels, choice.methods, judged_models)
     with clock.stage("score the customers"):
-        known = known_to(models, log, windows.score_as_of, given)
+        customers = customer_table(models, log, windows.score_as_of, given)
+        known = known_from(models, customers)
         contributions = models.churn.contributions(known)
         scores = score_known(models, known, contributions, windows.score_as_of, given)
         production_grid = cell_table(models.grid, scores, playbook=models.playbook)
         why = _cell_reasons(models, known, contributions, scores)
         outside = _outside_training(models, known)
     with clock.stage("judge the segments and plan actions"):
+        biases = _past_biases(choice, judgement, notes)
         segmentation = segment(
-            evidence,
-            windows,
-            judged_models,
-            judged.join(outcomes),
-            models,
-            known,
-            scores,
-            _past_biases(choice, judgement, notes),
-        )
+            evidence, windows, judged_models, judged.join(outcomes), models, known, scores, biases
+        )  # fmt: skip
     learned = [_labels(windows)] if judged_models.churn.members or judged_models.value.members else []
     notes += [*choice.headlines, *learned, *judgement.sentences()]
     return Run(
-        config, log, windows, choice, models, judged_models, judged.join(outcomes), judged_grid, judgement, scores,
-        production_grid, why, segmentation, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
+        config, log, windows, choice, models, judged_models, judged.join(outcomes), judged_grid, judgement, customers,
+        scores, production_grid, why, segmentation, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
     )  # fmt: skip
 
 

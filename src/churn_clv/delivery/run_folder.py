@@ -25,6 +25,8 @@ from churn_clv.train import Run
 
 # The figures of the models that the report shows; all of them stand in the run's folder, as the page has to stay small.
 IN_REPORT = ("clv_ranking",)
+# What the production models read of every customer: what monitoring compares later customers with.
+CUSTOMERS = "customers.parquet"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -60,6 +62,7 @@ def stamped_folder(parent: Path, started: datetime, fill: Callable[[Path, str], 
 def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     figures = figures_of(run)
     (folder / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
+    write_table(run.customers, folder / CUSTOMERS)
     write_table(run.scores, folder / "scores.parquet")
     write_table(run.scores, folder / "scores.csv")
     write_table(run.judged, folder / "judged_scores.parquet")
