@@ -274,16 +274,43 @@ def lists(
 
 @app.command()
 def handover(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest counts).")],
+    run: Annotated[
+        str, typer.Argument(help="A run folder, a folder of runs (the newest counts), champion, MODEL@ALIAS or MODEL/VERSION.")
+    ],
     out: Annotated[Path, typer.Option(help="Where hand-over folders are written.")] = Path("handover"),
 ) -> None:
-    """Copy a run's model, checked, to a folder for the production team: text files, digests, no customer's data."""
-    from churn_clv.delivery.handover import hand_over
-    from churn_clv.delivery.run_folder import latest_run
+    """Write a model, checked, with the code that scores, for the production team: text files, digests, no customer's data."""
+    from churn_clv.delivery.handover import write_handover
+    from churn_clv.delivery.handover_source import source_of
 
-    source = latest_run(run)
-    folder, digest = hand_over(source, out)
-    print(f"wrote {folder}, the model of {source}\nsha256 of its SHA256SUMS: {digest}")
+    source = source_of(run)
+    folder, digest = write_handover(source, out)
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    print(f"wrote {folder}, the model of {source.origin}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
+    print(f"sha256 of its SHA256SUMS: {digest}")
+    if source.remark:
+        print(source.remark)
+
+
+@app.command("export-sql")
+def export_sql(
+    model: Annotated[Path, typer.Argument(help="A hand-over, a run folder, or a folder of runs (the newest counts).")],
+    dialect: Annotated[str, typer.Option(help="duckdb, spark, postgres, bigquery or snowflake.")] = "duckdb",
+    table: Annotated[str, typer.Option(help="The summary table, [schema.]name.")] = "summary",
+    out: Annotated[Path | None, typer.Option(help="The .sql file; left out, the query is printed.")] = None,
+) -> None:
+    """Write the purchase and spend models as one SELECT over a summary table, to score without Python."""
+    from churn_clv.delivery.atomic import whole_file
+    from churn_clv.delivery.batch import model_folder
+    from churn_clv.delivery.export_sql import model_sql
+    from churn_clv.delivery.model_folder import read_model
+
+    sql = model_sql(read_model(model_folder(model)).models, dialect, table)
+    if out is None:
+        print(sql, end="")
+    else:
+        whole_file(out, lambda path: path.write_text(sql, encoding="utf-8"))
+        print(f"wrote {out}: a SELECT over {table} for {dialect}")
 
 
 @app.command()

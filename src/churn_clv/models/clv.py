@@ -75,7 +75,7 @@ def discounted_purchases(
     check_horizon(horizon)
     delta = continuous_rate(annual_discount_rate, periods_per_year)
     times, factors = (
-        _continuous(horizon, delta, purchase_model.shortest_scale())
+        discount_nodes(horizon, delta, purchase_model.shortest_scale())
         if steps is None
         else _stepwise(horizon, delta, steps)
     )
@@ -120,7 +120,7 @@ def _stepwise(horizon: float, delta: float, steps: int) -> tuple[Array, Array]:
     return ends, discount - np.append(discount[1:], 0.0)
 
 
-def _continuous(horizon: float, delta: float, scale: float) -> tuple[Array, Array]:
+def discount_nodes(horizon: float, delta: float, scale: float) -> tuple[Array, Array]:
     """Return nodes and factors of int exp(-delta t) dE(t) = exp(-delta H) E(H) + delta int exp(-delta t) E(t) dt.
 
     Nodes lie evenly (in Gauss and Legendre's sense) on ln(1 + t/scale), where the expectation is smooth however
