@@ -12,13 +12,14 @@ BIN := .venv/bin
 RUNS = runs/$(basename $(notdir $(CONFIG)))
 STAMP := .venv/.installed
 BROWSER := .venv/browser
+SPARK := .venv/spark
 # One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
 export SET REASON
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test planted postgres browser experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test planted postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,18 @@ $(BROWSER)/.installed: $(STAMP) requirements-browser.lock tests/browser/package-
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-browser.lock
 	@mkdir -p $(BROWSER) && cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)
 	@npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+rehearse: setup ## Use a hand-over in fresh environments of its own requirements, with and without MLflow
+	@$(BIN)/python -m pytest -s -m rehearsal tests/rehearsal
+
+spark: setup $(SPARK)/.installed ## Score a customer table with the registered model on a local Spark
+	@PYTHONPATH=$(CURDIR)/$(SPARK) $(BIN)/python -m pytest -m spark --durations=5 tests/rehearsal
+
+# Beside the environment, not in it: with pyspark among its packages MLflow imports Spark wherever it is imported.
+$(SPARK)/.installed: $(STAMP) requirements-spark.lock
+	@command -v java >/dev/null || { echo "the Spark tests need Java 17; install the package default-jre-headless" >&2; exit 2; }
+	@rm -rf $(SPARK) && $(BIN)/uv pip install --quiet --target $(SPARK) --require-hashes -r requirements-spark.lock
 	@touch $@
 
 experiment: setup ## Run an experiment's configs and compare them (NAME=first_purchase, SET as for train)

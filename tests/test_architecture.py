@@ -14,7 +14,7 @@ import churn_clv
 PACKAGE = Path(churn_clv.__file__).parent
 ROOMS = ["data", "models", "segments", "evaluation", "delivery"]
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = ["lightgbm", "sklearn", "mlflow", "matplotlib", "lifetimes", "scipy.optimize", "jinja2"]
+HEAVY = ["sqlglot", "lightgbm", "sklearn", "mlflow", "matplotlib", "lifetimes", "scipy.optimize", "jinja2"]
 
 
 class WithoutTyping(ast.NodeTransformer):

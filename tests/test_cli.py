@@ -64,7 +64,7 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     (folder,) = Path("runs/shop").iterdir()
     names = {path.name for path in folder.iterdir()}
     assert names == {"scores.parquet", "scores.csv", "judged_scores.parquet", "grid.csv", "metrics.json", "report.html",
-                     "segments.html", "figures", "model", "config.yaml", "lists", "segments"}  # fmt: skip
+                     "customers.parquet", "segments.html", "figures", "model", "config.yaml", "lists", "segments"}  # fmt: skip
     scores = read_table(folder / "scores.csv")
     assert scores.shape[0] == pd.read_csv("shop.csv", sep=";")["Client"].nunique()
     assert list(scores.columns) == [

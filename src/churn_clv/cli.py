@@ -14,6 +14,19 @@ from typing import Annotated, Any, Literal
 import typer
 
 from churn_clv import __version__, model_commands
+from churn_clv.log_options import (
+    Amount,
+    CustomerId,
+    DateColumn,
+    DateFormat,
+    Decimal,
+    Delimiter,
+    Encoding,
+    LastDay,
+    Log,
+    Timezone,
+)
+from churn_clv.score_command import score
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,16 +41,6 @@ Set = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of the config; may be repeated."),
 ]
 Runs = Annotated[Path, typer.Option(help="Where run folders are written.")]
-Log = Annotated[Path, typer.Argument(help="A CSV or Parquet log, or a folder of such files.")]
-LastDay = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day that counts, YYYY-MM-DD.")]
-CustomerId = Annotated[str | None, typer.Option(help="The log's column with the customer.")]
-DateColumn = Annotated[str | None, typer.Option("--date", help="The log's column with the date or timestamp.")]
-Amount = Annotated[str | None, typer.Option(help="The log's column with the amount; '' for a log without amounts.")]
-DateFormat = Annotated[str | None, typer.Option(help="strptime pattern of the dates, such as %d/%m/%Y.")]
-Decimal = Annotated[Literal[".", ","] | None, typer.Option(help="Decimal mark of the amounts.")]
-Delimiter = Annotated[str | None, typer.Option(help="What stands between the columns of a CSV file.")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of a CSV file, such as cp1252.")]
-Timezone = Annotated[str | None, typer.Option(help="Whose days count, for timestamps with an offset.")]
 
 
 def main() -> None:
@@ -154,7 +157,7 @@ def summary(
     frame = summarize(cleaned, end.date(), spend)
     require_known_customers(frame, end.date())
     days = {"frequency": "int64", "recency": "int64", "T": "int64"}
-    write_table(frame.drop(columns="monetary_days").astype(days), out)
+    write_table(frame.drop(columns=["monetary_days", "value_to_date"]).astype(days), out)
     print_cleaning(cleaned.cleaning)
     print(f"wrote {out}: {len(frame):,} customers as of {end.date()}")
 
@@ -189,56 +192,7 @@ def simulate(
     print(f"wrote {out}: {len(frame):,} transactions of {customers:,} customers")
 
 
-@app.command()
-def score(
-    model: Annotated[Path, typer.Argument(help="A hand-over, a run folder, or a folder of runs (the newest counts).")],
-    log: Log,
-    out: Annotated[Path, typer.Argument(help="The scores, .csv or .parquet.")],
-    as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day to score on; left out, the log's last.")
-    ] = None,
-    customer_id: CustomerId = None,
-    date_column: DateColumn = None,
-    amount: Amount = None,
-    date_format: DateFormat = None,
-    decimal: Decimal = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    timezone: Timezone = None,
-    attributes: Annotated[
-        Path | None, typer.Option(help="Customer attributes, one row a customer, with a column customer_id.")
-    ] = None,
-    events: Annotated[
-        Path | None, typer.Option(help="Events that are no purchases, with columns customer_id, date and kind.")
-    ] = None,
-) -> None:
-    """Score the customers of a log, known or never seen; what is not said is as in training."""
-    from churn_clv.delivery.batch import model_folder, score_file
-    from churn_clv.delivery.contract_score import is_contract_model
-    from churn_clv.delivery.tables import check_output, write_table
-    from churn_clv.terminal import print_cleaning
-
-    check_output(out, log)
-    columns = {"customer_id": customer_id, "date": date_column, "amount": amount}
-    manner = {
-        "date_format": date_format, "decimal": decimal, "delimiter": delimiter, "encoding": encoding, "timezone": timezone,
-    }  # fmt: skip
-    if is_contract_model(model_folder(model)):
-        of_logs = {
-            "as_of": as_of,
-            "date": date_column,
-            "amount": amount,
-            "attributes": attributes,
-            "events": events,
-        } | manner
-        _score_contracts(model_folder(model), log, out, customer_id, [k for k, v in of_logs.items() if v is not None])
-        return
-    scored = score_file(model, log, as_of.date() if as_of else None, columns, manner, attributes, events)
-    write_table(scored.scores, out)
-    print_cleaning(scored.cleaning)
-    for remark in scored.remarks:
-        print(remark)
-    print(f"wrote {out}: {len(scored.scores):,} customers as of {scored.as_of}, by the model in {scored.model}")
+app.command()(score)
 
 
 @app.command()
@@ -275,7 +229,10 @@ def lists(
 @app.command()
 def handover(
     run: Annotated[
-        str, typer.Argument(help="A run folder, a folder of runs (the newest counts), champion, MODEL@ALIAS or MODEL/VERSION.")
+        str,
+        typer.Argument(
+            help="A run folder, a folder of runs (the newest counts), champion, MODEL@ALIAS or MODEL/VERSION."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where hand-over folders are written.")] = Path("handover"),
 ) -> None:
@@ -350,6 +307,7 @@ def experiment(
 app.command()(model_commands.promote)
 app.command()(model_commands.rollback)
 app.command()(model_commands.compare)
+app.command()(model_commands.monitor)
 
 
 @app.command()
@@ -371,25 +329,6 @@ def _file_of_the_windows(source: str) -> Iterator[None]:
         yield
     except WindowError as error:
         raise ConfigError(f"{source}: {error}") from None
-
-
-def _score_contracts(folder: Path, table: Path, out: Path, customer_id: str | None, of_logs: list[str]) -> None:
-    """Score a table instead of a log, by a model of contracts."""
-    from churn_clv.delivery.contract_score import score_contracts
-    from churn_clv.delivery.tables import write_table
-    from churn_clv.errors import InputError
-    from churn_clv.terminal import print_cleaning
-
-    if of_logs:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in of_logs)
-        raise InputError(f"{options}: of a log; the model in {folder} scores a table of contracts as it stands")
-    scores, read = score_contracts(folder, table, customer_id)
-    write_table(scores, out)
-    print_cleaning(read, "Table")
-    print(
-        "Customers of the training table were seen by this model; the run's own scores of them are by models that did not."
-    )
-    print(f"wrote {out}: {len(scores):,} customers, by the model in {folder}")
 
 
 def _last_word(message: str, code: int) -> int:

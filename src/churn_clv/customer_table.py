@@ -40,7 +40,7 @@ def table_columns(models: FittedModels) -> list[Column]:
     """
     events = event_columns(models.settings.event_kinds)
     attributes = trained_attributes(models)
-    read = {*models.churn.feature_names, *models.value.feature_names, *CLUSTERED, "mean_amount"}
+    read = {*models.churn.feature_names, *models.value.feature_names, *CLUSTERED}
     behaviour = [name for name in FEATURE_SETS["rich"] if name in read and name not in SUMMARY]
     levels = attribute_levels(models)
     cost = models.accounts.cost_to_serve
@@ -65,7 +65,11 @@ def attribute_levels(models: FittedModels) -> dict[str, list[str]]:
 
 
 def score_table(
-    models: FittedModels, table: pd.DataFrame, as_of: date | str, horizon_days: int | None = None
+    models: FittedModels,
+    table: pd.DataFrame,
+    as_of: date | str,
+    horizon_days: int | None = None,
+    with_reasons: bool = True,
 ) -> pd.DataFrame:
     """Score the customers of a table, from `check_table` or `churn_clv.score_log.customer_table`.
 
@@ -77,11 +81,13 @@ def score_table(
         The days to forecast; None is the horizon of the training. Over another one the purchase model carries the
         forecast, and the columns whose cuts were frozen for the training's (tiers, segment, action, lifecycle stage,
         value class, Pareto tier) are empty.
+    with_reasons
+        False leaves the column reasons out, which takes most of the time where trees are read.
 
     Returns
     -------
     DataFrame indexed by customer_id with `SCORE_COLUMNS`. Days: recency, T, horizon_days. Currency of the log:
-    monetary_value, value_to_date (net, of all days so far), expected_spend_per_purchase, expected_spend (V_res,
+    monetary_value, value_to_date (net, of all days since the first purchase), expected_spend_per_purchase, expected_spend (V_res,
     undiscounted, over the horizon), value_if_active (V_act), value_at_risk (R V_act), clv (discounted, over the CLV
     horizon). Probabilities: p_alive, churn_probability (R). V_res = (1 - R) V_act holds exactly.
     p_alive is the purchase model's own: the churn model corrects R, not p_alive. The segments are those of the grid and
@@ -96,7 +102,8 @@ def score_table(
     own = days == models.settings.horizon_days
     models = replace(models, settings=replace(models.settings, horizon_days=days))
     known, attributes = known_from(models, table), attributes_of(models, table)
-    scores = score_known(models, known, models.churn.contributions(known), as_of, attributes)
+    contributions = models.churn.contributions(known) if with_reasons else None
+    scores = score_known(models, known, contributions, as_of, attributes)
     return scores if own else scores.assign(**dict.fromkeys(_PLACED, None))
 
 

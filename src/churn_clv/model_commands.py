@@ -1,7 +1,8 @@
-"""The commands on runs that are there already: promote, rollback, compare."""
+"""The commands on runs that are there already: promote, rollback, compare, monitor."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -74,3 +75,36 @@ def compare(
         print_frame(settings, "setting")
     for path in write_comparison_page(found, out):
         print(f"wrote {path}")
+
+
+def monitor(
+    old: Annotated[Path, typer.Argument(help="The run whose model is watched: a run folder, or a folder of runs.")],
+    new: Annotated[Path, typer.Argument(help="A later log, a later customer table, or a later run.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of the later customers; left out, the log's last."),
+    ] = None,
+    attributes: Annotated[Path | None, typer.Option(help="Attributes of the later log's customers.")] = None,
+    events: Annotated[Path | None, typer.Option(help="Events of the later log's customers.")] = None,
+    out: Annotated[Path, typer.Option(help="Where folders of what was found are written.")] = Path("runs"),
+) -> None:
+    """Has a model aged? Exit code 0: as it was, 3: watch it, 4: retrain it."""
+    from churn_clv.delivery.leaderboard import reached
+    from churn_clv.delivery.monitor_folder import monitor_model, write_monitoring
+    from churn_clv.delivery.store import check_store
+    from churn_clv.delivery.tracking import log_monitoring
+
+    check_store()
+    started = datetime.now(UTC)
+    monitored = monitor_model(old, new, as_of.date() if as_of else None, attributes, events)
+    folder = write_monitoring(monitored, out, started)
+    found = monitored.found
+    print(
+        f"{found.as_of_before} to {found.as_of_after}, {found.customers.both:,} customers on both days: {found.verdict}"
+    )
+    for reason in found.reasons:
+        print(f"- {reason.sentence} ({reason.verdict})")
+    if found.no_promise:
+        print(f"- {found.no_promise}")
+    print(f"Page    {folder / 'monitor.html'}\nMLflow  {reached(log_monitoring(monitored, folder))}")
+    raise typer.Exit({"as it was": 0, "watch": 3, "retrain": 4}[found.verdict])

@@ -86,7 +86,7 @@ class FittedModels:
 def score_known(
     models: FittedModels,
     known: Known,
-    contributions: pd.DataFrame,
+    contributions: pd.DataFrame | None,
     as_of: date | str,
     attributes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -95,26 +95,33 @@ def score_known(
     Parameters
     ----------
     contributions
-        The churn model's own for these customers.
+        The churn model's own for these customers; None leaves the column reasons out.
     attributes
         By customer id, accounts included; None where there are none.
     """
-    scores = placed(models, known, attributes)
+    scores = placed(models, known, attributes).assign(as_of=as_of)
+    if contributions is None:
+        return scores[[name for name in SCORE_COLUMNS if name != "reasons"]]
     inputs, currency = models.churn.tree_inputs(known), models.settings.currency
-    # Of events that came without any table nothing can be said: they are unknown, not none.
-    events = [name for name in event_columns(models.settings.event_kinds) if name in inputs.columns]
-    unknown = events if events and bool(inputs[events].isna().all(axis=None)) else []
-    scores["reasons"] = reasons(
-        contributions.drop(columns=unknown), inputs, known.summary, currency=currency, corrected=corrected_model(models)
-    )
-    return scores.assign(as_of=as_of)[SCORE_COLUMNS]
+    told = without_unknown(contributions, inputs, event_columns(models.settings.event_kinds))
+    scores["reasons"] = reasons(told, inputs, known.summary, currency=currency, corrected=corrected_model(models))
+    return scores[SCORE_COLUMNS]
+
+
+def without_unknown(contributions: pd.DataFrame, inputs: pd.DataFrame, events: list[str]) -> pd.DataFrame:
+    """Leave no reason in the events of customers of whom none is known: unknown is not none. Each row stands for itself."""
+    read = [name for name in events if name in inputs.columns]
+    if not read:
+        return contributions
+    known = inputs[read].notna().any(axis=1)
+    return contributions.assign(**{name: contributions[name].where(known, 0.0) for name in read})
 
 
 def placed(models: FittedModels, known: Known, attributes: pd.DataFrame | None) -> pd.DataFrame:
     """Score the customers and give each a cell of the grid and a segment of every scheme."""
     scores = value_and_risk(models.churn, models.value, models.settings, known)
     horizon_days = models.settings.horizon_days
-    to_date = (known.features["mean_amount"] * (scores["frequency"] + 1)).rename("value_to_date")
+    to_date = known.summary["value_to_date"]
     scores = scores.join(place(models.grid, scores, models.playbook)).join(to_date).assign(horizon_days=horizon_days)
     margin_rate = 1.0 if models.settings.value_is == "margin" else models.playbook.margin_rate
     earned = past_contribution(models.accounts, to_date, attributes, margin_rate)

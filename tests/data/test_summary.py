@@ -10,6 +10,7 @@ import pytest
 
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.datasets import cdnow, cdnow_sample
+from churn_clv.data.feature_names import SUMMARY
 from churn_clv.data.features import features_at, outcomes_after
 from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.summary import Spend, require_known_customers, summarize
@@ -32,8 +33,9 @@ def by_hand(days: dict[str, list], cutoff: date, spend: Spend) -> pd.DataFrame:
         counted = [d.amount for d in known if d.day >= first and (spend == "all" or d.day > first)]
         n = x + 1 if spend == "all" else x
         mean = float(sum(counted)) / n if n else 0.0
-        rows[customer] = (x, (bought[-1] - first).days, (cutoff - first).days, mean, n)
-    columns = ["frequency", "recency", "T", "monetary_value", "monetary_days"]
+        to_date = float(sum(d.amount for d in known if d.day >= first))
+        rows[customer] = (x, (bought[-1] - first).days, (cutoff - first).days, mean, n, to_date)
+    columns = [*SUMMARY]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return table.rename_axis("customer_id")
 
@@ -127,7 +129,7 @@ def test_repeat_days_leave_the_first_day_and_its_money_out() -> None:
 def test_a_cutoff_before_the_log_knows_nobody(odd_log: TransactionLog) -> None:
     early = summarize(odd_log, odd_log.first_day - timedelta(days=1))
     assert early.empty
-    assert list(early.columns) == ["frequency", "recency", "T", "monetary_value", "monetary_days"]
+    assert list(early.columns) == [*SUMMARY]
 
 
 def test_large_sums_of_money_keep_their_cents() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
 
+from churn_clv.delivery.model_folder import read_model
 from churn_clv.delivery.run_folder import write_run
+from churn_clv.delivery.scoring_code import scoring_requirements, scoring_sources
 from churn_clv.delivery.tracking import Logged, log_run
+from churn_clv.errors import InputError
 from churn_clv.train import Run
 
 
@@ -63,9 +67,28 @@ def test_the_registered_challenger_answers_as_the_run_did_without_pickle(small_r
     pd.testing.assert_frame_equal(answer, expected, check_dtype=False, rtol=1e-12)
 
 
-def test_a_dead_tracking_server_is_one_error_and_the_folder_stays(small_run: Run, tmp_path: Path, monkeypatch):
-    from churn_clv.errors import InputError
+def test_the_registered_model_carries_the_scoring_code_its_requirements_and_a_digest(logged: Logged, tmp_path: Path):
+    place = Path(mlflow.artifacts.download_artifacts(f"models:/{logged.model_name}@challenger", dst_path=str(tmp_path)))
+    code = {path.relative_to(place / "code").as_posix() for path in (place / "code").rglob("*") if path.is_file()}
+    assert code == set(scoring_sources())
+    wanted = [f"mlflow-skinny=={version('mlflow-skinny')}", *scoring_requirements(with_log=False)]
+    assert (place / "requirements.txt").read_text().split() == wanted
+    tags = mlflow.MlflowClient().get_model_version(logged.model_name, logged.model_version).tags
+    read_model(place / "artifacts" / "fitted", tags["sha256"])
+    with pytest.raises(InputError, match="is not the list whose digest was announced"):
+        read_model(place / "artifacts" / "fitted", "0" * 64)
 
+
+def test_nothing_in_the_registered_model_is_a_pickle(logged: Logged, tmp_path: Path):
+    place = Path(mlflow.artifacts.download_artifacts(f"models:/{logged.model_name}@challenger", dst_path=str(tmp_path)))
+    files = [path for path in place.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    for path in files:
+        assert path.suffix in {".py", ".sql", ".json", ".txt", ".yaml", ".md", ""}
+        path.read_text(encoding="utf-8")
+
+
+def test_a_dead_tracking_server_is_one_error_and_the_folder_stays(small_run: Run, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     folder = write_run(small_run, tmp_path, datetime(2026, 1, 2, tzinfo=UTC))

@@ -8,7 +8,7 @@ from itertools import chain
 from types import MappingProxyType
 
 # The columns of `churn_clv.data.summary.summarize`.
-SUMMARY = ("frequency", "recency", "T", "monetary_value", "monetary_days")
+SUMMARY = ("frequency", "recency", "T", "monetary_value", "monetary_days", "value_to_date")
 
 # Query -> the columns it gives. The first needs nothing but customer-days.
 QUERIES: Mapping[str, tuple[str, ...]] = {

@@ -29,7 +29,8 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     DataFrame indexed by customer_id (text), all columns float64:
     frequency (purchase days after the first), recency (days from first to last purchase), T (days from first
     purchase to cutoff), monetary_value (mean amount per purchase day, in the log's currency; 0 where no day
-    counts) and monetary_days (the number of days behind that mean, Gamma-Gamma's x).
+    counts), monetary_days (the number of days behind that mean, Gamma-Gamma's x) and value_to_date (the net value of all
+    days since the first purchase, days of refunds alone included; in the log's currency).
 
     References
     ----------
@@ -42,10 +43,10 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "a", "b"], "amount": [10.0, 20.0, 40.0, 5.0],
     ...                       "date": ["2024-01-01", "2024-01-08", "2024-01-31", "2024-01-11"]})
     >>> summarize(read_transactions(frame), date(2024, 2, 10))
-                 frequency  recency     T  monetary_value  monetary_days
+                 frequency  recency     T  monetary_value  monetary_days  value_to_date
     customer_id
-    a                  2.0     30.0  40.0            30.0            2.0
-    b                  0.0      0.0  30.0             0.0            0.0
+    a                  2.0     30.0  40.0            30.0            2.0           70.0
+    b                  0.0      0.0  30.0             0.0            0.0            5.0
     """
     rows = log.connection.execute(query("summary"), {"cutoff": cutoff, "spend": spend}).df()
     return rows.set_index("customer_id")

@@ -28,7 +28,8 @@ SELECT p.customer_id,
        CASE WHEN $spend = 'all' THEN CAST(m.all_days AS DOUBLE) / (p.frequency + 1)
             WHEN p.frequency > 0 THEN CAST(m.repeat_days AS DOUBLE) / p.frequency
             ELSE 0.0 END AS monetary_value,
-       CAST(CASE WHEN $spend = 'all' THEN p.frequency + 1 ELSE p.frequency END AS DOUBLE) AS monetary_days
+       CAST(CASE WHEN $spend = 'all' THEN p.frequency + 1 ELSE p.frequency END AS DOUBLE) AS monetary_days,
+       CAST(m.all_days AS DOUBLE) AS value_to_date
 FROM purchases AS p
 JOIN money AS m ON m.customer_id = p.customer_id
 ORDER BY p.customer_id

@@ -28,7 +28,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
         If its parent cannot be written.
     """
     partial = final.parent / f".{final.name}.partial"
-    with _named_errors(final):
+    with named_errors(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.mkdir()  # at the same time the claim on the name: only one process can make it
@@ -37,7 +37,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
     try:
         if final.exists():
             raise NameTaken(f"{final}: exists already; nothing was overwritten")
-        with _named_errors(final):
+        with named_errors(final):
             yield partial
             _sync(partial)
             partial.rename(final)
@@ -48,11 +48,11 @@ def whole_folder(final: Path) -> Iterator[Path]:
 def whole_file(final: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside `final`, flush it to disk, then put it in place of the old one in one step."""
     partial = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
-    with _named_errors(final):
+    with named_errors(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(partial)
-            _flush(partial)
+            flush(partial)
             os.replace(partial, final)
         finally:
             partial.unlink(missing_ok=True)
@@ -61,16 +61,21 @@ def whole_file(final: Path, write: Callable[[Path], object]) -> None:
 def _sync(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
-            _flush(path)
+            flush(path)
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
+def flush(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_errors(path: Path) -> Iterator[None]:
+    """Say of which output the system refuses something."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Scoring a log that was never seen, with a model from a folder."""
+"""A log that was never seen, opened for a model from a folder, and its scores in one piece."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 
 from churn_clv.data import engine
@@ -21,6 +22,16 @@ from churn_clv.delivery.run_folder import latest_run
 from churn_clv.errors import InputError
 from churn_clv.score import trained_attributes
 from churn_clv.score_log import score
+
+
+@dataclass(frozen=True)
+class NewLog:
+    """A log that is open for scoring, and what a reader of its scores has to know."""
+
+    log: TransactionLog
+    as_of: date
+    attributes: pd.DataFrame | None
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,36 @@ def score_file(
     attributes: Path | None,
     events: Path | None = None,
 ) -> Scored:
-    """Score the customers of a log with a fitted model.
+    """Score the customers of a log with a fitted model, all at once and in memory; see `score_in_parts` for the command.
 
     Parameters
     ----------
     model
         A hand-over folder, a run folder, or a folder of runs (the newest is taken).
+
+    The others are those of `open_new_log`.
+    """
+    folder = model_folder(model)
+    scoring = read_model(folder)
+    new = open_new_log(scoring, log, as_of, columns, manner, attributes, events)
+    scores = score(scoring.models, new.log, new.as_of, new.attributes)
+    return Scored(scores, new.as_of, folder, new.log.cleaning, new.remarks)
+
+
+def open_new_log(
+    scoring: ScoringModel,
+    log: Path,
+    as_of: date | None,
+    columns: Mapping[str, str | None],
+    manner: Mapping[str, Any],
+    attributes: Path | None,
+    events: Path | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> NewLog:
+    """Read and clean a log that was never seen, as the model's training log was read.
+
+    Parameters
+    ----------
     as_of
         The day to score on; None is the last day of the log.
     columns, manner
@@ -58,20 +93,28 @@ def score_file(
     events
         A file of events with columns customer_id, date and kind, for a model that was trained with some; without it
         they count as missing.
+    connection
+        Where the log is to stand; it is locked when all is read.
 
     Raises
     ------
     InputError
-        If the model is incomplete or changed, the log cannot be read, or the day lies in the future.
+        If the log cannot be read, or the day lies in the future.
     """
-    folder = model_folder(model)
-    scoring = read_model(folder)
-    differing = {name: value for name, value in manner.items() if value is not None}
-    rules = replace(scoring.rules, end=as_of, **differing)
-    read = _read(log, _columns(scoring, columns), rules, events)
+    rules = replace(scoring.rules, end=as_of, **given(manner))
+    read = _read(log, _columns(scoring, columns), rules, events, connection)
     known = read_attributes(attributes, "customer_id") if attributes else None
     _refuse_text_for_numbers(scoring, known, attributes)
-    given = () if known is None else known.columns
+    told = () if known is None else tuple(map(str, known.columns))
+    return NewLog(read, as_of or read.last_day, known, _remarks(scoring, told, read.has_events))
+
+
+def given(manner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reading rules that are said."""
+    return {name: value for name, value in manner.items() if value is not None}
+
+
+def _remarks(scoring: ScoringModel, given: tuple[str, ...], has_events: bool) -> tuple[str, ...]:
     unknown = [name for name in trained_attributes(scoring.models) if name not in given]
     remarks = [f"Attributes of the training count as missing: {', '.join(unknown)}."] if unknown else []
     cost = scoring.models.accounts.cost_to_serve
@@ -80,13 +123,12 @@ def score_file(
             f"The cost to serve, column {cost!r}, is not among the attributes: it makes nobody's value negative."
         )
     kinds = scoring.models.settings.event_kinds
-    if kinds and not read.has_events:
+    if kinds and not has_events:
         remarks.append(
             f"Events of the training count as missing: {', '.join(kinds)}. Risks without them differ from those with them: "
             "do not compare the two."
         )
-    day = as_of or read.last_day
-    return Scored(score(scoring.models, read, day, known), day, folder, read.cleaning, tuple(remarks))
+    return tuple(remarks)
 
 
 def model_folder(model: Path) -> Path:
@@ -114,11 +156,16 @@ def _columns(scoring: ScoringModel, given: Mapping[str, str | None]) -> Columns:
     return replace(scoring.needed, **{role: name for role, name in given.items() if name})
 
 
-def _read(log: Path, columns: Columns, rules: ReadingRules, events: Path | None) -> TransactionLog:
-    if events is None:
-        return read_transactions(log, columns, rules)
-    connection = engine.connect()
-    table = EventsTable(str(events), kind="kind")
-    read = read_events(events, read_transactions(log, columns, rules, connection), table, rules)
-    engine.lock(connection)
+def _read(
+    log: Path,
+    columns: Columns,
+    rules: ReadingRules,
+    events: Path | None,
+    connection: duckdb.DuckDBPyConnection | None,
+) -> TransactionLog:
+    room = engine.connect() if connection is None else connection
+    read = read_transactions(log, columns, rules, room)
+    if events is not None:
+        read = read_events(events, read, EventsTable(str(events), kind="kind"), rules)
+    engine.lock(room)
     return read

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +34,11 @@ from churn_clv.segments.grid import Grid
 from churn_clv.segments.playbook import Playbook
 from churn_clv.segments.schemes import Schemes
 
-DIGESTS = "SHA256SUMS"
+DIGESTS, MODEL = "SHA256SUMS", "model.json"
 # The format of the first release: what it wrote is read for ever.
 _FORMAT = 4
+# Far above any model: a folder that was tampered with must not fill the memory before it is refused.
+_LONGEST_LIST, _MOST_BYTES = 1_000_000, 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, abo
     }  # fmt: skip
     golden = golden_text(models, synthetic_customers(models), str(AS_OF))
     files = {
-        "model.json": json.dumps(content, indent=1),
+        MODEL: json.dumps(content, indent=1),
         "purchases.json": models.purchases.to_json(),
         GOLDEN: golden,
     }
@@ -107,13 +111,13 @@ def model_files(models: FittedModels, columns: Columns, rules: ReadingRules, abo
 
 def write_model(folder: Path, files: dict[str, str]) -> str:
     """Write the files with their digests into an existing folder; return the digest of the list of digests."""
-    lines = []
-    for name, text in sorted(files.items()):
+    digests = {}
+    for name, text in files.items():
         data = text.encode("utf-8")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-        lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
-    listing = "".join(lines).encode("ascii")
+        digests[name] = hashlib.sha256(data).hexdigest()
+    listing = _listing(digests)
     (folder / DIGESTS).write_bytes(listing)
     return hashlib.sha256(listing).hexdigest()
 
@@ -133,18 +137,25 @@ def read_model(folder: Path, digest: str | None = None) -> ScoringModel:
     InputError
         Naming the first file that is missing, changed or not listed, or what this environment computes otherwise.
     """
-    files = verified(folder, digest)
-    if "model.json" not in files:
-        raise InputError(f"{folder}: holds no model of a log; a model of contracts scores tables, not logs")
-    content = json.loads(files["model.json"])
+    return model_of(verified(folder, digest), str(folder))
+
+
+def model_of(files: dict[str, str], origin: str) -> ScoringModel:
+    """Load a model from the texts of its folder, which `verified` returned; see `read_model`.
+
+    origin: where they are from, for the messages.
+    """
+    if MODEL not in files:
+        raise InputError(f"{origin}: holds no model of a log; a model of contracts scores tables, not logs")
+    content = json.loads(files[MODEL])
     if content["format"] != _FORMAT:
         raise InputError(
-            f"{folder}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}: train again, or use "
+            f"{origin}: hand-over format {content['format']}, this churn-clv reads format {_FORMAT}: train again, or use "
             f"churn-clv {content['churn_clv']}, which wrote it"
         )
     models = _models(files, content)
     if GOLDEN not in files:
-        raise InputError(f"{folder}: holds no {GOLDEN}, by which a model proves itself; hand it over again")
+        raise InputError(f"{origin}: holds no {GOLDEN}, by which a model proves itself; hand it over again")
     replay(models, files[GOLDEN])
     return ScoringModel(models, Columns(**content["columns"]), ReadingRules(**content["reading"]), content["about"])
 
@@ -186,36 +197,81 @@ _MANNER = (
 
 
 def verified(folder: Path, digest: str | None = None) -> dict[str, str]:
-    """Return the texts of a model's folder, name -> content, after every digest was checked; see `read_model`."""
+    """Return the texts of a model's folder, name -> content, after every digest was checked; see `read_model`.
+
+    Each file is read once: the text that was checked is the text that is returned. Links are refused, wherever they
+    point, and so is what is no file: a pipe would never end.
+    """
     listing = folder / DIGESTS
-    if not listing.is_file():
+    if not os.path.lexists(listing):
         raise InputError(f"{folder}: no {DIGESTS}, so this is not a complete model folder")
-    listed = listing.read_bytes()
+    listed = _bytes(listing, _LONGEST_LIST)
     if digest is not None and hashlib.sha256(listed).hexdigest() != digest:
         raise InputError(
             f"{listing}: is not the list whose digest was announced ({digest[:12]}...); take no model from it"
         )
     expected = _expected(listing, listed)
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {DIGESTS}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_folder(path)} - {DIGESTS}
     for name in sorted(present ^ set(expected)):
         raise InputError(
-            f"{folder / name}: {'not listed in' if name in present else 'missing, but listed in'} {DIGESTS}"
+            f"{_printable(folder / name)}: {'not' if name in present else 'missing, but'} listed in {DIGESTS}{_hint(name)}"
         )
-    files = {}
+    files, room = {}, _MOST_BYTES
     for name, wanted in expected.items():
-        data = (folder / name).read_bytes()
+        data = _bytes(folder / name, room)
+        room -= len(data)
         if hashlib.sha256(data).hexdigest() != wanted:
             raise InputError(f"{folder / name}: changed since the model was written; its digest does not match")
-        files[name] = data.decode("utf-8")
+        files[name] = _text_of(folder / name, data)
     return files
 
 
 def _expected(listing: Path, listed: bytes) -> dict[str, str]:
-    """Return name -> digest of a list of digests; a list that is not one is refused."""
+    """Return name -> digest of a list of digests; one that `write_model` would not have written so is refused."""
     expected = {}
-    for line in listed.decode("ascii", errors="replace").splitlines():
+    for line in listed.decode("ascii", errors="replace").split("\n")[:-1]:
         found = _LINE.fullmatch(line)
-        if found is None or ".." in found["name"].split("/"):
+        if found is None or not set(found["name"].split("/")).isdisjoint({"", ".", ".."}):
             raise InputError(f"{listing}: is damaged: a line of it is not a digest and the name of a file")
         expected[found["name"]] = found["digest"]
+    if not expected or listed != _listing(expected):
+        raise InputError(f"{listing}: is damaged: its lines are not one a file, in the order of the names")
     return expected
+
+
+def _listing(digests: dict[str, str]) -> bytes:
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())).encode("ascii")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """The content of a regular file that is not larger than `most`."""
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise InputError(f"{path}: is a link; a model's folder holds its files itself")
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: is no regular file")
+        if found.st_size > most:
+            raise InputError(f"{path}: has {found.st_size:,} bytes, more than a model's folder may hold")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _text_of(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no text; a model's folder holds text only") from None
+
+
+def _hint(name: str) -> str:
+    return "; Python wrote it: delete it and run python -B" if "__pycache__" in name.split("/") else ""
+
+
+def _printable(path: Path) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(path))

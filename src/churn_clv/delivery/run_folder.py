@@ -12,6 +12,7 @@ import pandas as pd
 
 from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.atomic import NameTaken, whole_folder
+from churn_clv.delivery.model_card import CARD, model_card
 from churn_clv.delivery.model_folder import model_files, write_model
 from churn_clv.delivery.report import render_report, write_figures
 from churn_clv.delivery.segment_lists import write_segmentation
@@ -90,7 +91,8 @@ def files_of(run: Run) -> dict[str, str]:
         "calibration_end": str(windows.calibration_end), "holdout_end": str(windows.holdout_end),
         "metrics": run.judgement.metrics(), "notes": run.notes, "data_fingerprint": run.fingerprint,
     }  # fmt: skip
-    return model_files(run.models, known_columns(data.source, data.column_names()), data.reading_rules(), about)
+    files = model_files(run.models, known_columns(data.source, data.column_names()), data.reading_rules(), about)
+    return files | {CARD: model_card(run)}
 
 
 def both_grids(run: Run) -> pd.DataFrame:

@@ -8,10 +8,9 @@ import pandas as pd
 
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_file
+from churn_clv.delivery.spreadsheet import spreadsheet_safe
 from churn_clv.errors import InputError
 
-# A cell that begins like this is run as a formula by spreadsheets (OWASP CSV injection), full-width forms included.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 (the full-width forms are meant)
 TABLE_SUFFIXES = (".csv", ".parquet")
 
 
@@ -57,19 +56,3 @@ def check_output(out: Path, source: Path) -> None:
     check_table_path(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise InputError(f"{out}: is the input itself; name another output, nothing was overwritten")
-
-
-def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with an apostrophe before text cells that begin like a formula.
-
-    Examples
-    --------
-    >>> spreadsheet_safe(pd.DataFrame({"customer_id": ["=1+1", "7"], "clv": [-2.0, 3.0]}))["customer_id"].tolist()
-    ["'=1+1", '7']
-    """
-    text = {name: column for name, column in frame.items() if not pd.api.types.is_numeric_dtype(column)}
-    return frame.assign(**{str(name): column.map(_safe) for name, column in text.items()})
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import yaml
 
 from churn_clv.backtest import Backtest
 from churn_clv.contractual import ContractualRun
-from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.contract_folder import contract_metrics
-from churn_clv.delivery.model_folder import roles_read
 from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
+from churn_clv.delivery.mlflow_model import model_parts
+from churn_clv.delivery.model_folder import DIGESTS
+from churn_clv.delivery.monitor_folder import Monitored
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
 from churn_clv.delivery.run_tags import code_tags, contract_tags_of, flat, run_name, tags_of
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
@@ -28,20 +30,8 @@ from churn_clv.evaluation.judgement import NAMES
 from churn_clv.rolling import TASKS, Rolling
 from churn_clv.train import Run
 
-_SERVING = (
-    "duckdb",
-    "jinja2",
-    "lightgbm",
-    "mlflow",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "pydantic",
-    "pyyaml",
-    "scikit-learn",
-    "scipy",
-)
-_NUMBERS = {"amount", "margin", "quantity"}
+# What MLflow takes in a metric's name; an attribute may be called anything.
+_SAFE = re.compile(r"[^\w./ -]")
 
 
 @dataclass(frozen=True)
@@ -89,13 +79,15 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
         for name, table in {"acceptance": run.segmentation.acceptance, "quality": run.segmentation.quality}.items():
             mlflow.log_table(table.drop(columns="missing_ids", errors="ignore").reset_index(), f"{name}.json")
         mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
-        model = _log_model(run, folder)
+        model = _log_model(folder)
         mlflow.log_metrics(_numbers(run), model_id=model.model_id)
         if run.choice.backtest is not None:
             _log_origins(run.choice.backtest)
         if run.choice.trials is not None:
             _log_trials(run.choice.trials)
-        version_number = _register(run.config.registered_model, model, run_id, question is None)
+        version_number = _register(
+            run.config.registered_model, model, run_id, digest_of(folder / "model"), question is None
+        )
         return Logged(run_id, experiment, run.config.registered_model, version_number)
 
 
@@ -141,6 +133,30 @@ def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None
                  for (metric, method), row in rolling.summary(task).iterrows()}  # fmt: skip
         mlflow.log_metrics({key: value for key, value in means.items() if value == value})
         _log_origins(rolling.backtest)
+        return page_of(experiment, run_id)
+
+
+def log_monitoring(monitored: Monitored, folder: Path) -> str:
+    """Write what monitoring found to MLflow, beside the run that was monitored, and return the address of its page.
+
+    Raises
+    ------
+    InputError
+        If the store does not answer; the folder is complete already.
+    """
+    import mlflow
+
+    found, run = monitored.found, monitored.run
+    words = "\n".join([f"**{found.verdict}**", "", *(f"- {reason.sentence}" for reason in found.reasons)])
+    tags = {
+        "kind": "monitor", "verdict": found.verdict, "monitored": f"{run.parent.name} {run.name}",
+        "mlflow.note.content": words,
+    } | code_tags()  # fmt: skip
+    name = f"monitor {run.parent.name} {found.as_of_before} to {found.as_of_after}"
+    with _run_in_store(name, monitored.experiment, folder, tags) as (experiment, run_id):
+        mlflow.log_params({"as_of_before": str(found.as_of_before), "as_of_after": str(found.as_of_after)})
+        mlflow.log_metrics({_SAFE.sub("_", name): value for name, value in found.metrics.items()})
+        mlflow.log_artifacts(str(folder))
         return page_of(experiment, run_id)
 
 
@@ -231,28 +247,19 @@ def _killed_is_said() -> Iterator[None]:
         raise
 
 
-def _log_model(run: Run, folder: Path) -> Any:
+def _log_model(folder: Path) -> Any:
     import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    package = Path(__file__).parents[1]
-    data = run.config.data
-    roles = roles_read(run.models, known_columns(data.source, data.column_names()))
-    inputs = Schema([ColSpec(DataType.double if role in _NUMBERS else DataType.string, role) for role in roles])
-    params = ParamSchema([ParamSpec("as_of", DataType.string, "")])
-    return mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(package / "delivery" / "serving.py"),
-        artifacts={"fitted": str(folder / "model")},
-        code_paths=[str(package)],
-        signature=ModelSignature(inputs=inputs, outputs=_output_schema(run.scores), params=params),
-        input_example=_synthetic_log()[roles],
-        pip_requirements=[f"{name}=={version(name)}" for name in _SERVING],
-    )
+    with model_parts(folder / "model") as parts:
+        return mlflow.pyfunc.log_model(name="model", **parts)
 
 
-def _register(name: str, model: Any, run_id: str, challenger: bool) -> str:
+def digest_of(model: Path) -> str:
+    """Return the SHA-256 of a model folder's list of digests: who knows it from elsewhere knows every file."""
+    return hashlib.sha256((model / DIGESTS).read_bytes()).hexdigest()
+
+
+def _register(name: str, model: Any, run_id: str, digest: str, challenger: bool) -> str:
     """Add the model as the newest version and point `challenger` at it, last: the alias never names half a model."""
     import mlflow
 
@@ -262,7 +269,9 @@ def _register(name: str, model: Any, run_id: str, challenger: bool) -> str:
     except mlflow.exceptions.MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    added = client.create_model_version(name, source=model.model_uri, run_id=run_id, model_id=model.model_id)
+    added = client.create_model_version(
+        name, source=model.model_uri, run_id=run_id, model_id=model.model_id, tags={"sha256": digest}
+    )
     if challenger:
         client.set_registered_model_alias(name, "challenger", added.version)
     return str(added.version)
@@ -274,31 +283,6 @@ def _dataset(name: str, fingerprint: str) -> Any:
     from mlflow.data.meta_dataset import MetaDataset
 
     return MetaDataset(CodeDatasetSource(tags={}), name=name, digest=fingerprint)
-
-
-def _output_schema(scores: pd.DataFrame) -> Any:
-    from mlflow.types import ColSpec, DataType, Schema
-
-    def kind(name: str) -> DataType:
-        if not pd.api.types.is_numeric_dtype(scores[name]):
-            return DataType.string
-        return DataType.long if pd.api.types.is_integer_dtype(scores[name]) else DataType.double
-
-    return Schema([ColSpec(DataType.string, "customer_id"), *(ColSpec(kind(name), name) for name in scores.columns)])
-
-
-def _synthetic_log() -> pd.DataFrame:
-    """Three made-up customers: no line of a real log leaves the run."""
-    return pd.DataFrame({
-        "customer_id": ["example-1", "example-1", "example-1", "example-2", "example-3", "example-3"],
-        "date": ["2024-01-03", "2024-02-10", "2024-05-01", "2024-03-15", "2024-01-20", "2024-04-02"],
-        "amount": [20.0, 35.5, 18.0, 60.0, 12.5, 14.0],
-        "margin": [6.0, 10.5, 5.0, 20.0, 4.0, 4.5],
-        "order_id": ["o1", "o2", "o3", "o4", "o5", "o6"],
-        "product_id": ["p1", "p2", "p1", "p3", "p2", "p1"],
-        "quantity": [1.0, 2.0, 1.0, 3.0, 1.0, 1.0],
-        "channel": ["web", "shop", "web", "web", "shop", "shop"],
-    })  # fmt: skip
 
 
 def _numbers(run: Run) -> dict[str, float]:

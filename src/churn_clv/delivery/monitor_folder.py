@@ -1,0 +1,153 @@
+"""Monitoring of a run's model: the customers of then and now are found, compared, and what was found is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from churn_clv.config import load_config
+from churn_clv.customer_table import attribute_levels, check_table, score_table
+from churn_clv.data import engine
+from churn_clv.data.contract import EventsTable
+from churn_clv.data.open_log import read_attributes
+from churn_clv.data.read_events import read_events
+from churn_clv.data.transactions import read_transactions
+from churn_clv.delivery.model_folder import ScoringModel, read_model
+from churn_clv.delivery.monitor_page import monitor_figures_of, render_monitor_page
+from churn_clv.delivery.run_folder import CUSTOMERS, latest_run, stamped_folder
+from churn_clv.delivery.tables import TABLE_SUFFIXES, read_table
+from churn_clv.errors import InputError
+from churn_clv.evaluation.labels import Unit
+from churn_clv.monitoring import LIMITS, Limits, Monitoring, monitor
+from churn_clv.score_log import customer_table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Customers as the model reads them, the day they are of, and where they were read from."""
+
+    customers: pd.DataFrame
+    as_of: date
+    name: str
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What was found of a run's model, and what a page has to say beside it."""
+
+    found: Monitoring
+    run: Path
+    names: tuple[str, str]
+    unit: Unit
+    experiment: str
+
+
+def monitor_model(
+    old: Path, new: Path, as_of: date | None = None, attributes: Path | None = None, events: Path | None = None
+) -> Monitored:
+    """Compare the customers that a run's model was made on with those of a later day, and its promise with what happened.
+
+    Parameters
+    ----------
+    old
+        A run folder, or a folder of runs (the newest counts).
+    new
+        A later log, a later customer table (then `as_of` is needed), or a later run.
+    attributes, events
+        Of the later log's customers, for a model that was trained with some.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or the later day is not later.
+    """
+    run = latest_run(old)
+    model = read_model(run / "model")
+    before = _of_run(model, run)
+    after = _later(model, new, as_of, attributes, events)
+    elapsed = (after.as_of - before.as_of).days
+    if elapsed < 1:
+        raise InputError(
+            f"{new}: its customers are of {after.as_of}, the model's of {before.as_of}: monitoring wants a later day"
+        )
+    models = model.models
+    found = monitor(
+        before.customers, after.customers, score_table(models, before.customers, before.as_of),
+        score_table(models, after.customers, after.as_of),
+        score_table(models, before.customers, before.as_of, elapsed), attribute_levels(models),
+        before.as_of, after.as_of, limits_of(model.about["metrics"]),
+    )  # fmt: skip
+    config = load_config(run / "config.yaml")
+    unit = Unit(models.settings.currency, models.settings.value_is)
+    return Monitored(found, run, (before.name, after.name), unit, config.tracking.experiment)
+
+
+def limits_of(metrics: Mapping[str, float]) -> Limits:
+    """Return the limits, as wide as the model's own error on its holdout was: what was known then is no news now.
+
+    >>> limits_of({"value/bias": 0.25}).ratio_low, limits_of({"value/bias": 0.02}).ratio_low
+    (0.8, 0.9)
+    """
+    bias = metrics.get("value/bias", 0.0)
+    known = abs(math.log1p(bias)) if bias > -1 else 0.0
+    low = min(LIMITS.ratio_low, math.exp(-known))
+    return replace(LIMITS, ratio_low=low, ratio_high=max(LIMITS.ratio_high, math.exp(known)))
+
+
+def write_monitoring(monitored: Monitored, root: Path, started: datetime) -> Path:
+    """Write monitor.html and monitor.json into ``root/<config>-monitor/<time>/`` and return that folder."""
+    found = monitored.found
+    page = render_monitor_page(
+        found, monitor_figures_of(found, monitored.unit), unit=monitored.unit, names=monitored.names,
+        model_name=f"{monitored.run.parent.name} {monitored.run.name}", generated_at=started,
+    )  # fmt: skip
+    content = {
+        "verdict": found.verdict, "reasons": [reason._asdict() for reason in found.reasons],
+        "as_of_before": str(found.as_of_before), "as_of_after": str(found.as_of_after), "metrics": found.metrics,
+    }  # fmt: skip
+
+    def fill(folder: Path, name: str) -> None:
+        (folder / "monitor.html").write_text(page, encoding="utf-8")
+        (folder / "monitor.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    return stamped_folder(root / f"{monitored.run.parent.name}-monitor", started.astimezone(UTC), fill)
+
+
+def _of_run(model: ScoringModel, run: Path) -> Snapshot:
+    path = run / CUSTOMERS
+    if not path.is_file():
+        raise InputError(f"{run}: keeps no {CUSTOMERS} (an older churn-clv wrote it); train again")
+    day = date.fromisoformat(json.loads((run / "metrics.json").read_text("utf-8"))["windows"]["score_as_of"])
+    return Snapshot(check_table(model.models, read_table(path)), day, f"run {run.parent.name} {run.name}")
+
+
+def _later(
+    model: ScoringModel, new: Path, as_of: date | None, attributes: Path | None, events: Path | None
+) -> Snapshot:
+    if (new / "metrics.json").is_file() or any(new.glob("*/metrics.json")):
+        return _of_run(model, latest_run(new))
+    if new.suffix in TABLE_SUFFIXES and new.is_file() and _is_customer_table(new):
+        if as_of is None:
+            raise InputError(f"{new}: is a customer table, which does not say of which day it is: add --as-of")
+        return Snapshot(check_table(model.models, read_table(new)), as_of, new.name)
+    connection, rules = engine.connect(), replace(model.rules, end=as_of)
+    log = read_transactions(new, model.needed, rules, connection)
+    if events is not None:
+        log = read_events(events, log, EventsTable(str(events), kind="kind"), rules)
+    engine.lock(connection)
+    day = as_of or log.last_day
+    given = None if attributes is None else read_attributes(attributes, "customer_id")
+    return Snapshot(check_table(model.models, customer_table(model.models, log, day, given)), day, new.name)
+
+
+def _is_customer_table(path: Path) -> bool:
+    import pyarrow.parquet as parquet
+
+    names = parquet.read_schema(path).names if path.suffix == ".parquet" else path.open(encoding="utf-8-sig").readline()
+    return "recency" in names and "frequency" in names
