@@ -251,7 +251,7 @@ def test_attributes_of_any_kind_and_of_half_of_the_customers_are_used(tmp_path: 
 def test_an_attribute_may_be_named_like_a_score_or_a_segment(tmp_path: Path, log: pd.DataFrame) -> None:
     customers = log["customer_id"].unique()
     letters = np.where(np.arange(len(customers)) % 2, "a", "b")
-    attributes = pd.DataFrame({"customer_id": customers, "segment": letters, "clv": 1.0, "T": 7.0})
+    attributes = pd.DataFrame({"customer_id": customers, "segment": letters, "clv": 1.0})
     run = train_on(tmp_path, log, attributes, churn={"method": "purchase_model"})
     assert_sound(run)
     assert "segment" in run.models.schemes.attributes

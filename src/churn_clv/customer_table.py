@@ -124,7 +124,7 @@ def attributes_of(models: FittedModels, table: pd.DataFrame) -> pd.DataFrame:
 def known_from(models: FittedModels, table: pd.DataFrame) -> Known:
     """Return what the models know of a table's customers."""
     accounts = models.accounts.columns(attributes_of(models, table))
-    features = table.drop(columns=[name for name in (*SUMMARY[1:], *accounts)])
+    features = table.drop(columns=[*SUMMARY[1:], *accounts])
     return Known(table[list(SUMMARY)], features, models.purchases, models.spend, models.settings.horizon_days)
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.rehearsal.conftest import BARE, PROJECT, Delivery
+from tests.rehearsal.conftest import BARE, BIN, PROJECT, SMALL, TREES, Delivery
 
 pytestmark = pytest.mark.rehearsal
 WAIT = "for _ in $(seq 120); do curl --silent --fail http://127.0.0.1:8080/ping > ../ping && break; sleep 0.5; done\n"
@@ -56,3 +56,24 @@ def test_the_page_installs_checks_scores_and_serves(delivery: Delivery, tmp_path
     assert [row["churn_probability"] for row in answer] == golden["columns"]["churn_probability"][:3]
     scores = (tmp_path / "scores.csv").read_text().splitlines()
     assert len(scores) == len(golden["customer_id"]) + 1
+
+
+def test_the_page_monitors_and_rolls_back(tmp_path: Path) -> None:
+    folder = tmp_path / "handed"
+    folder.mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "MODEL": "churn-clv-shop"}
+    environment |= {"PATH": f"{BIN}:{os.environ['PATH']}", "RUN": str(tmp_path / "runs/shop")}
+    end, windows = "--set data.end=2024-10-01", "windows: {calibration_end: 2024-05-01, holdout_end: 2024-10-01}"
+    (tmp_path / "shop.yaml").write_text(f"name: shop\ndata: {{path: log.csv}}\n{windows}\n")
+    train = f"churn-clv train shop.yaml {' '.join((*SMALL[2:], *TREES))} {end}\n"
+    promote = "churn-clv promote $MODEL@challenger --force rehearsal > /dev/null\n"
+    commands = f"cd ..\nchurn-clv simulate log.csv --customers 400\n{train}{promote}{train}{promote}cd handed\n"
+    # 3 and 4 are answers: watch, retrain
+    commands += block("sh rehearsal", "monitor").rstrip() + " || [ $? -ge 3 ]\n" + block("sh rehearsal", "rollback")
+    done = subprocess.run(["bash", "-xeuo", "pipefail", "-c", commands], cwd=folder, env=environment,
+                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "version 1 is champion again, 2 no longer" in done.stdout
+    assert "customers on both days: " in done.stdout
+    assert list(tmp_path.glob("churn-clv-shop*/SHA256SUMS"))

@@ -42,11 +42,14 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     >>> from churn_clv.data.transactions import read_transactions
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "a", "b"], "amount": [10.0, 20.0, 40.0, 5.0],
     ...                       "date": ["2024-01-01", "2024-01-08", "2024-01-31", "2024-01-11"]})
-    >>> summarize(read_transactions(frame), date(2024, 2, 10))
-                 frequency  recency     T  monetary_value  monetary_days  value_to_date
-    customer_id
-    a                  2.0     30.0  40.0            30.0            2.0           70.0
-    b                  0.0      0.0  30.0             0.0            0.0            5.0
+    >>> summarize(read_transactions(frame), date(2024, 2, 10)).T
+    customer_id        a     b
+    frequency        2.0   0.0
+    recency         30.0   0.0
+    T               40.0  30.0
+    monetary_value  30.0   0.0
+    monetary_days    2.0   0.0
+    value_to_date   70.0   5.0
     """
     rows = log.connection.execute(query("summary"), {"cutoff": cutoff, "spend": spend}).df()
     return rows.set_index("customer_id")
