@@ -244,7 +244,7 @@ SEGMENT_DRAWINGS["migration"](run)
 
 # %%
 playbook = run.models.playbook
-terms = pd.DataFrame([plan.model_dump() for plan in playbook.grid]).set_index("segment")
+terms = pd.DataFrame(playbook.grid).set_index("segment")
 terms[["action", "channel", "contact_cost", "incentive", "save_rate", "take_up"]]
 
 # %% [markdown]

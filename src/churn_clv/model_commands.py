@@ -104,7 +104,7 @@ def monitor(
     )
     for reason in found.reasons:
         print(f"- {reason.sentence} ({reason.verdict})")
-    if found.no_promise:
-        print(f"- {found.no_promise}")
+    for remark in [*([found.no_promise] if found.no_promise else []), *monitored.remarks]:
+        print(f"- {remark}")
     print(f"Page    {folder / 'monitor.html'}\nMLflow  {reached(log_monitoring(monitored, folder))}")
     raise typer.Exit({"as it was": 0, "watch": 3, "retrain": 4}[found.verdict])

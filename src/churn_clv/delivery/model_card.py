@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv import __version__
+from churn_clv.delivery.code_version import code_tags
 from churn_clv.delivery.markdown import bullets, code, plain, table
 from churn_clv.delivery.model_card_columns import input_rows, level_rows, terms
 from churn_clv.delivery.report_methods import methods
@@ -240,8 +241,6 @@ def _outside(shares: pd.Series, most: int = 5) -> str:
 
 
 def _origin(run: Run) -> str:
-    from churn_clv.delivery.run_tags import code_tags  # as in _limits
-
     tags, config = code_tags(), run.config
     changed = ", with changes that were not committed" if tags.get("git_dirty") == "true" else ""
     seeds = f"models {config.churn.seed}, bootstrap {config.evaluation.seed}, segments {config.segments.seed}"

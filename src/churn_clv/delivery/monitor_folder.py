@@ -13,11 +13,7 @@ import pandas as pd
 
 from churn_clv.config import load_config
 from churn_clv.customer_table import attribute_levels, check_table, score_table
-from churn_clv.data import engine
-from churn_clv.data.contract import EventsTable
-from churn_clv.data.open_log import read_attributes
-from churn_clv.data.read_events import read_events
-from churn_clv.data.transactions import read_transactions
+from churn_clv.delivery.batch import open_new_log
 from churn_clv.delivery.model_folder import ScoringModel, read_model
 from churn_clv.delivery.monitor_page import monitor_figures_of, render_monitor_page
 from churn_clv.delivery.run_folder import CUSTOMERS, latest_run, stamped_folder
@@ -30,11 +26,12 @@ from churn_clv.score_log import customer_table
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Customers as the model reads them, the day they are of, and where they were read from."""
+    """Customers as the model reads them, the day they are of, where they were read from, and what is unknown of them."""
 
     customers: pd.DataFrame
     as_of: date
     name: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class Monitored:
     names: tuple[str, str]
     unit: Unit
     experiment: str
+    remarks: tuple[str, ...] = ()
 
 
 def monitor_model(
@@ -85,7 +83,7 @@ def monitor_model(
     )  # fmt: skip
     config = load_config(run / "config.yaml")
     unit = Unit(models.settings.currency, models.settings.value_is)
-    return Monitored(found, run, (before.name, after.name), unit, config.tracking.experiment)
+    return Monitored(found, run, (before.name, after.name), unit, config.tracking.experiment, after.remarks)
 
 
 def limits_of(metrics: Mapping[str, float]) -> Limits:
@@ -136,14 +134,9 @@ def _later(
         if as_of is None:
             raise InputError(f"{new}: is a customer table, which does not say of which day it is: add --as-of")
         return Snapshot(check_table(model.models, read_table(new)), as_of, new.name)
-    connection, rules = engine.connect(), replace(model.rules, end=as_of)
-    log = read_transactions(new, model.needed, rules, connection)
-    if events is not None:
-        log = read_events(events, log, EventsTable(str(events), kind="kind"), rules)
-    engine.lock(connection)
-    day = as_of or log.last_day
-    given = None if attributes is None else read_attributes(attributes, "customer_id")
-    return Snapshot(check_table(model.models, customer_table(model.models, log, day, given)), day, new.name)
+    read = open_new_log(model, new, as_of, {}, {}, attributes, events)
+    customers = customer_table(model.models, read.log, read.as_of, read.attributes)
+    return Snapshot(check_table(model.models, customers), read.as_of, new.name, read.remarks)
 
 
 def _is_customer_table(path: Path) -> bool:

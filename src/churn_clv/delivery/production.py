@@ -96,7 +96,7 @@ def _packages_megabytes() -> float:
 def _score(asked: argparse.Namespace) -> str:
     from churn_clv.delivery.atomic import whole_file
     from churn_clv.delivery.model_folder import read_model
-    from churn_clv.delivery.scoring_input import is_log
+    from churn_clv.delivery.request import is_log
 
     scoring = read_model(asked.folder, asked.digest)
     names = _header(asked.input)
@@ -123,15 +123,15 @@ def _header(path: Path) -> list[str]:
 
 
 def _log(scoring: ScoringModel, asked: argparse.Namespace) -> Iterator[pd.DataFrame]:
+    from churn_clv.delivery.request import log_scores
     from churn_clv.delivery.scoring_code import log_requirement
-    from churn_clv.delivery.scoring_input import log_scores
 
     yield log_scores(scoring, asked.input, asked.as_of, asked.horizon_days, log_requirement(asked.folder))
 
 
 def _table(scoring: ScoringModel, asked: argparse.Namespace, names: list[str]) -> Iterator[pd.DataFrame]:
     """Score a customer table chunk by chunk; that nobody stands in two chunks is seen at the end, before a file appears."""
-    from churn_clv.delivery.scoring_input import day_of, with_numbers
+    from churn_clv.delivery.request import day_of, with_numbers
 
     day_of(asked.as_of)
     digests: list[Any] = []

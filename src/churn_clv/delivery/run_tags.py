@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,10 @@ from pydantic import BaseModel
 from churn_clv.config import Config
 from churn_clv.contractual import ContractualRun
 from churn_clv.contractual_config import ContractualConfig
+from churn_clv.delivery.code_version import code_tags
 from churn_clv.delivery.run_folder import started_at
 from churn_clv.train import Run
 
-_LIBRARIES = ("lifetimes", "lightgbm", "mlflow", "pandas", "numpy", "scipy", "duckdb", "scikit-learn")
 _HEADLINES = (
     ("churn AUC", "churn/auc", ".3f"), ("log loss", "churn/log_loss", ".3f"),
     ("calibration error", "churn/calibration_error", ".3f"), ("normalised Gini of value", "value/normalised_gini", ".3f"),
@@ -157,24 +155,6 @@ def warnings_of(run: Run) -> list[str]:
 
 
 _FACTS = ("The churn model learned from", "Events: ")
-
-
-def code_tags() -> dict[str, str]:
-    """Return the libraries' versions, and commit and whether the checkout had changes, when the program runs in one."""
-    libraries = {"libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)}
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
-    if commit is None:
-        return libraries
-    return libraries | {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
-
-
-def _git(*arguments: str) -> str | None:
-    where = Path(__file__).parent
-    try:
-        done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, timeout=10)  # noqa: S603, S607
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _headline(run: Run) -> str:

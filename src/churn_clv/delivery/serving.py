@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from churn_clv.delivery.model_folder import ScoringModel, read_model
-from churn_clv.delivery.scoring_input import day_of, is_log, log_scores, with_numbers
+from churn_clv.delivery.request import day_of, is_log, log_scores, with_numbers
 from churn_clv.errors import InputError
 
 

@@ -17,13 +17,14 @@ import yaml
 
 from churn_clv.backtest import Backtest
 from churn_clv.contractual import ContractualRun
+from churn_clv.delivery.code_version import code_tags
 from churn_clv.delivery.contract_folder import contract_metrics
 from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
 from churn_clv.delivery.mlflow_model import model_parts
 from churn_clv.delivery.model_folder import DIGESTS
 from churn_clv.delivery.monitor_folder import Monitored
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
-from churn_clv.delivery.run_tags import code_tags, contract_tags_of, flat, run_name, tags_of
+from churn_clv.delivery.run_tags import contract_tags_of, flat, run_name, tags_of
 from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES
