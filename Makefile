@@ -19,7 +19,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test planted postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train backtest test planted odd postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test: setup ## Run the tests
 
 planted: setup ## See that the leak tests catch every planted leak
 	@$(BIN)/python -m pytest -n 2 --dist load -m planted tests/test_leaks.py
+
+odd: setup ## Whole runs on odd logs: constant amounts, no labels, strange names, every method
+	@$(BIN)/python -m pytest -n 2 --dist load -m odd tests/test_odd_runs.py
 
 postgres: setup ## Run the tests that need a database, on a scratch PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "the PostgreSQL tests need initdb; install the package postgresql" >&2; exit 2; }

@@ -17,6 +17,7 @@ from churn_clv.segmentation import BUDGETED
 from churn_clv.segments.schemes import SCHEMES
 from churn_clv.train import Run
 
+pytestmark = pytest.mark.odd
 CALIBRATION_END = date(2024, 6, 30)
 
 
