@@ -111,7 +111,9 @@ def test_a_strange_name_of_an_attribute_is_a_metric_all_the_same(
     monitored = monitor_model(old, log, small_run.windows.holdout_end)
     drift = monitored.found.drift.rename(index={"frequency": "who? {me}"})
     odd = replace(monitored, found=replace(monitored.found, drift=drift))
-    log_monitoring(odd, write_monitoring(odd, tmp_path, datetime(2026, 1, 3, tzinfo=UTC)))
+    page = log_monitoring(odd, write_monitoring(odd, tmp_path, datetime(2026, 1, 3, tzinfo=UTC)))
+    metrics = mlflow.get_run(page.split("/runs/")[1].split("?")[0]).data.metrics
+    assert metrics["monitor/psi/who_ _me_"] == pytest.approx(monitored.found.metrics["monitor/psi/frequency"])
 
 
 @pytest.mark.parametrize("spoil", [False, True])

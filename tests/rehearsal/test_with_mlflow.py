@@ -15,6 +15,7 @@ import pytest
 from tests.rehearsal.conftest import BARE, Delivery, Server, call, megabytes
 
 from churn_clv.delivery.model_folder import read_model
+from churn_clv.errors import InputError
 
 pytestmark = pytest.mark.rehearsal
 ROWS = 1000
@@ -42,7 +43,10 @@ def test_it_answers_as_research_did_without_pickle_home_or_network(
 
 
 def test_the_registry_holds_the_digest_of_the_registered_files(delivery: Delivery) -> None:
-    read_model(delivery.registered / "artifacts" / "fitted", delivery.digest_tag)
+    fitted = delivery.registered / "artifacts" / "fitted"
+    assert read_model(fitted, delivery.digest_tag).about["config"] == "simulated"
+    with pytest.raises(InputError, match="is not the list whose digest was announced"):
+        read_model(fitted, "0" * 64)
 
 
 def test_the_steps_of_the_image_make_a_model_that_answers_alike(
