@@ -283,7 +283,7 @@ def _prospects(evidence: Evidence) -> pd.Index:
     """Persons of the attributes table who have never bought."""
     if evidence.given is None:
         return pd.Index([], dtype=object, name="customer_id")
-    buyers = evidence.log.connection.sql("SELECT DISTINCT customer_id FROM customer_days WHERE is_purchase").df()
+    buyers = evidence.log.frame("SELECT DISTINCT customer_id FROM customer_days WHERE is_purchase")
     return evidence.given.index.difference(pd.Index(buyers["customer_id"])).rename("customer_id")
 
 

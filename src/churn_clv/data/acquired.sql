@@ -3,3 +3,4 @@ SELECT customer_id, min(day) AS first_day
 FROM customer_days
 WHERE is_purchase AND day <= CAST($as_of AS DATE)
 GROUP BY customer_id
+ORDER BY customer_id

@@ -60,11 +60,10 @@ def acquired_between(log: TransactionLog, as_of: date) -> tuple[date, date]:
     InputError
         If nobody had bought by then.
     """
-    acquired = log.connection.sql(query("acquired"), params={"as_of": as_of})
-    [(first, last)] = acquired.aggregate("min(first_day), max(first_day)").fetchall()
-    if first is None:
+    acquired = log.frame(query("acquired"), {"as_of": as_of})["first_day"]
+    if acquired.empty:
         raise InputError(f"no customer has a purchase up to {as_of}: there are no cohorts; take a later day")
-    return first, last
+    return pd.Timestamp(acquired.min()).date(), pd.Timestamp(acquired.max()).date()
 
 
 def cohort_of(log: TransactionLog, as_of: date, period: Period) -> pd.Series:
@@ -83,7 +82,7 @@ def cohort_of(log: TransactionLog, as_of: date, period: Period) -> pd.Series:
     >>> cohort_of(read_transactions(frame), date(2024, 3, 31), "month").to_dict()
     {'a': '2024-01', 'b': '2024-02'}
     """
-    rows = log.connection.sql(query("acquired"), params={"as_of": as_of}).order("customer_id").df()
+    rows = log.frame(query("acquired"), {"as_of": as_of})
     return pd.Series(_labels(rows["first_day"], period), index=pd.Index(rows["customer_id"]), name="cohort")
 
 
@@ -112,7 +111,7 @@ def cohort_activity(log: TransactionLog, as_of: date, period: Period) -> pd.Data
     2024-01 0            2       2          2    7.0      True
             1            2       1          1    3.0     False
     """
-    rows = log.connection.execute(query("cohort_activity"), {"as_of": as_of, "period": period}).df()
+    rows = log.frame(query("cohort_activity"), {"as_of": as_of, "period": period})
     today = pd.Period(as_of, _CALENDAR[period][0])
     cohort = _numbers(rows["cohort"], period)
     found = rows.assign(cohort=_labels(rows["cohort"], period), age=_numbers(rows["period"], period) - cohort)

@@ -8,7 +8,7 @@ from datetime import date
 import pandas as pd
 
 from churn_clv.data.at_cutoffs import rows_at
-from churn_clv.data.engine import query, run
+from churn_clv.data.engine import query
 from churn_clv.data.feature_names import EVENT_MEASURES, event_columns
 from churn_clv.data.transactions import TransactionLog
 
@@ -24,7 +24,7 @@ def event_kinds(log: TransactionLog, until: date) -> list[str]:
     if not log.has_events:
         return []
     values = {"until": until, "fewest": FEWEST_CUSTOMERS}
-    return [kind for (kind,) in run(log.connection, query("event_kinds"), values)]
+    return list(log.frame(query("event_kinds"), values)["kind"])
 
 
 def events_at(log: TransactionLog, cutoffs: Sequence[date], kinds: Sequence[str]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str =
     customer had bought before.
     """
     wanted = FEATURE_SETS[feature_set]
-    mapped = {*log.connection.table("transactions").columns} - (set() if log.has_amount else {"amount"})
+    mapped = log.line_columns - (set() if log.has_amount else {"amount"})
     names = [name for name, columns in QUERIES.items() if not set(columns).isdisjoint(wanted)]
     queries = [name for name in names if NEEDS.get(name) in {None, *mapped}]
     found = {column for name in queries for column in QUERIES[name]} - (frozenset() if log.has_amount else MONEY)

@@ -51,7 +51,7 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     monetary_days    2.0   0.0
     value_to_date   70.0   5.0
     """
-    rows = log.connection.execute(query("summary"), {"cutoff": cutoff, "spend": spend}).df()
+    rows = log.frame(query("summary"), {"cutoff": cutoff, "spend": spend})
     return rows.set_index("customer_id")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -46,6 +48,15 @@ class TransactionLog:
     @property
     def has_events(self) -> bool:
         return self.events is not None
+
+    @property
+    def line_columns(self) -> frozenset[str]:
+        """The columns of `transactions`: the optional ones stand there where they are mapped."""
+        return frozenset(self.connection.table("transactions").columns)
+
+    def frame(self, sql: str, values: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Return what a query on the log's tables finds; `values` are bound to its $names."""
+        return self.connection.execute(sql, values or {}).df()
 
 
 def read_transactions(

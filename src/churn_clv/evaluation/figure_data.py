@@ -28,7 +28,7 @@ def purchase_days(log: TransactionLog, known_on: date, until: date) -> pd.DataFr
     -------
     DataFrame with customer_id, day and first_day (dates), in order.
     """
-    return log.connection.execute(DAYS_OF_COHORT, {"known_on": known_on, "until": until}).df()
+    return log.frame(DAYS_OF_COHORT, {"known_on": known_on, "until": until})
 
 
 def calibration_curve(churned: pd.Series, risk: pd.Series, bins: int = 10) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def followed(run: Run) -> dict[str, pd.DataFrame]:
     """Return the histories of three model customers up to the day of the scores, by role, without their ids."""
     chosen, until = model_figure_data.model_customers(run.scores), run.windows.score_as_of
     terms = {"until": until, "customers": chosen.tolist()}
-    days = run.log.connection.execute(DAYS_OF_CUSTOMERS, terms).df()
+    days = run.log.frame(DAYS_OF_CUSTOMERS, terms)
     purchases = run.models.purchases
     return {
         str(role): model_figure_data.alive_over_time(days.loc[days["customer_id"] == who, "day"], purchases, until)
