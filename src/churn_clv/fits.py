@@ -1,4 +1,7 @@
-"""A log and a day -> fitted models: each is fitted on what was known that day and on labels complete by then."""
+"""A log and a day -> fitted models: each is fitted on what was known that day and on labels complete by then.
+
+Purchase and spend models fit every customer of the log; trees and cuts learn from the panel, which may be all of them.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from churn_clv.data.description import describe
 from churn_clv.data.events import event_kinds
 from churn_clv.data.feature_names import Description
 from churn_clv.data.features import outcomes_after
+from churn_clv.data.fit_rows import FitRows, fit_rows
+from churn_clv.data.log import Log
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, duration_days
@@ -48,6 +53,7 @@ PURCHASE_MODELS: dict[str, type[PurchaseModel]] = {
 class Evidence:
     """What a run stands on: its config, the log with its events, and what was given of each customer.
 
+    log: of the panel, which stands for everyone. whole: of everyone, where the panel is less.
     given: customer attributes by id, accounts included; `attributes` are those that models may read.
     """
 
@@ -55,6 +61,11 @@ class Evidence:
     log: TransactionLog
     given: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    whole: Log | None = None
+
+    @property
+    def everyone(self) -> Log:
+        return self.whole or self.log
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -126,10 +137,12 @@ def description_at(evidence: Evidence, labels: Sequence[LabelWindow]) -> Descrip
 
 def known_at(evidence: Evidence, as_of: date, horizon_days: int, features: pd.DataFrame) -> Known:
     """Fit purchase and spend model on what was known on a day; `features` are that day's."""
-    summary = summarize(evidence.log, as_of, evidence.config.value.spend_days)
-    check_enough(summary, as_of)
-    purchases = fit_purchases(evidence.config, summary, as_of)
-    spend = fit_spend(evidence.config, summary) if evidence.log.has_amount else None
+    config = evidence.config
+    rows = fit_rows(evidence.everyone, as_of, config.value.spend_days)
+    check_enough(rows, as_of)
+    purchases = fit_purchases(config, rows, as_of)
+    spend = fit_spend(config, rows) if evidence.log.has_amount else None
+    summary = summarize(evidence.log, as_of, config.value.spend_days)
     return Known(summary.loc[features.index], features, purchases, spend, horizon_days)
 
 
@@ -163,47 +176,49 @@ def past_of(evidence: Evidence, labels: Sequence[LabelWindow], description: Desc
 def past_inputs(evidence: Evidence, label: LabelWindow, features: pd.DataFrame | None, with_spend: bool) -> Known:
     """What models would have read at a past cutoff: purchase and spend model are fitted on what was known then."""
     config = evidence.config
-    summary = summarize(evidence.log, label.cutoff, config.value.spend_days)
-    if features is None or not (summary["frequency"] > 0).any():
+    rows = fit_rows(evidence.everyone, label.cutoff, config.value.spend_days)
+    if features is None or not (rows.histories["frequency"] > 0).any():
         raise InputError("nobody had bought twice by then")
-    purchases = fit_purchases(config, summary, label.cutoff)
-    spend = fit_spend(config, summary) if with_spend and evidence.log.has_amount else None
+    purchases = fit_purchases(config, rows, label.cutoff)
+    spend = fit_spend(config, rows) if with_spend and evidence.log.has_amount else None
+    summary = summarize(evidence.log, label.cutoff, config.value.spend_days)
     return Known(summary.loc[features.index], features, purchases, spend, label.horizon_days)
 
 
-def check_enough(summary: pd.DataFrame, as_of: date) -> None:
+def check_enough(rows: FitRows, as_of: date) -> None:
     """Refuse a log with too few customers to fit, let alone to judge."""
-    if len(summary) < FEWEST_CUSTOMERS:
+    if rows.customers < FEWEST_CUSTOMERS:
         raise InputError(
-            f"only {len(summary)} customers had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
+            f"only {rows.customers} customers had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
             "(windows.calibration_end) to fit and judge models"
         )
 
 
-def fit_purchases(config: Config, summary: pd.DataFrame, as_of: date) -> PurchaseModel:
+def fit_purchases(config: Config, rows: FitRows, as_of: date) -> PurchaseModel:
     """Fit the purchase model with the configured engine; the answers always come from our own formulas."""
-    if not (summary["frequency"] > 0).any():
+    if not (rows.histories["frequency"] > 0).any():
         raise InputError(
-            f"none of the {len(summary)} customers known on {as_of} had bought on a second day by then; without repeat "
+            f"none of the {rows.customers} customers known on {as_of} had bought on a second day by then; without repeat "
             "buyers no purchase rate can be learned: use a later date, or check that data.columns.customer_id "
             "is the customer and not the order"
         )
     model = PURCHASE_MODELS[config.value.purchase_model]
     if config.value.engine == "lifetimes":
-        return model.from_lifetimes(_lifetimes_fit(model.lifetimes_name, summary, ["frequency", "recency", "T"]))
-    return model().fit(summary)
+        return model.from_lifetimes(_lifetimes_fit(model.lifetimes_name, rows.histories, ["frequency", "recency", "T"]))
+    return model().fit(rows.histories, weights=rows.histories["customers"])
 
 
-def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
+def fit_spend(config: Config, rows: FitRows) -> GammaGammaModel:
     """Fit Gamma-Gamma with the configured engine and see that it has an answer for every customer."""
+    spend = rows.spend
     try:
         if config.value.engine == "lifetimes":
-            used = summary[(summary["monetary_days"] > 0) & (summary["monetary_value"] > 0)]
+            used = spend[(spend["monetary_days"] > 0) & (spend["monetary_value"] > 0)]
             fitter = _lifetimes_fit(GammaGammaModel.lifetimes_name, used, ["monetary_days", "monetary_value"])
             model = GammaGammaModel.from_lifetimes(fitter)
         else:
-            model = GammaGammaModel().fit(summary)
-        model.expected_spend(summary)
+            model = GammaGammaModel().fit(spend, weights=spend["customers"])
+        model.expected_spend(spend)
     except ValueError as error:
         raise InputError(
             f"no spend model: {error}; data.columns.amount: null counts purchases instead of money"
@@ -211,7 +226,7 @@ def fit_spend(config: Config, summary: pd.DataFrame) -> GammaGammaModel:
     return model
 
 
-def _lifetimes_fit(fitter: str, frame: pd.DataFrame, columns: list[str]) -> object:
+def _lifetimes_fit(fitter: str, rows: pd.DataFrame, columns: list[str]) -> object:
     """Fit by lifetimes, without its warnings and its print-outs."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
@@ -219,8 +234,8 @@ def _lifetimes_fit(fitter: str, frame: pd.DataFrame, columns: list[str]) -> obje
         from lifetimes.utils import ConvergenceError
 
         try:
-            return getattr(lifetimes, fitter)().fit(*(frame[c] for c in columns))
+            return getattr(lifetimes, fitter)().fit(*(rows[c] for c in columns), weights=rows["customers"])
         except ConvergenceError:
             raise InputError(
-                f"lifetimes' {fitter} did not converge on {len(frame)} customers; use value.engine: native"
+                f"lifetimes' {fitter} did not converge on {rows['customers'].sum():.0f} customers; use value.engine: native"
             ) from None

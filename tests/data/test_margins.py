@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from churn_clv.data import engine
 from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.features import features_at, outcomes_after
 from churn_clv.data.fingerprint import fingerprint
@@ -33,7 +34,7 @@ MAPPED = Columns(margin="margin")
 
 
 def days(log: TransactionLog) -> list[tuple[object, ...]]:
-    return log.connection.table("customer_days").fetchall()
+    return engine.run(log.connection, "SELECT * EXCLUDE (first_day) FROM customer_days")
 
 
 def test_a_column_of_margins_gives_the_value_and_the_amount_the_purchases() -> None:

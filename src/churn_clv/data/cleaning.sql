@@ -1,6 +1,6 @@
 -- Every line of the log, parsed, with its fate: NULL is kept, 'drop_rows:1' and so on left out, 'error:...' refused.
 -- The first fate that applies counts, so the removals add up.
-CREATE OR REPLACE TEMP TABLE staged AS
+CREATE OR REPLACE TABLE staged AS
 WITH parsed AS (
     SELECT
         CASE

@@ -11,7 +11,13 @@ WITH lines AS (
 
 twins AS (
     SELECT coalesce(sum(n - 1), 0)::BIGINT AS duplicates
-    FROM (SELECT count(*) AS n FROM staged WHERE fate IS NULL GROUP BY row_hash, customer_id, day, amount)
+    FROM (
+        SELECT count(*) AS n
+        FROM staged
+        SEMI JOIN (FROM customer_days WHERE lines > 1) USING (customer_id, day)  -- a line alone on its day has no twin
+        WHERE fate IS NULL
+        GROUP BY row_hash, customer_id, day, amount
+    )
 ),
 
 customers AS (

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.data.engine import query
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 from churn_clv.errors import InputError
 
 Period = Literal["week", "month", "quarter", "year"]
@@ -52,7 +52,7 @@ def cohort_period(first_day: date, last_day: date) -> Period:
     return "week"
 
 
-def acquired_between(log: TransactionLog, as_of: date) -> tuple[date, date]:
+def acquired_between(log: Log, as_of: date) -> tuple[date, date]:
     """Return the first and the last day, up to `as_of`, on which a customer was acquired.
 
     Raises
@@ -66,7 +66,7 @@ def acquired_between(log: TransactionLog, as_of: date) -> tuple[date, date]:
     return pd.Timestamp(acquired.min()).date(), pd.Timestamp(acquired.max()).date()
 
 
-def cohort_of(log: TransactionLog, as_of: date, period: Period) -> pd.Series:
+def cohort_of(log: Log, as_of: date, period: Period) -> pd.Series:
     """Return the cohort of every customer who had bought by a day.
 
     Returns
@@ -86,7 +86,7 @@ def cohort_of(log: TransactionLog, as_of: date, period: Period) -> pd.Series:
     return pd.Series(_labels(rows["first_day"], period), index=pd.Index(rows["customer_id"]), name="cohort")
 
 
-def cohort_activity(log: TransactionLog, as_of: date, period: Period) -> pd.DataFrame:
+def cohort_activity(log: Log, as_of: date, period: Period) -> pd.DataFrame:
     """Count what each cohort did in each calendar period from its own to the one of `as_of`.
 
     Age is counted in periods of the calendar: 0 is the period of the first purchase, of which a customer sees a part

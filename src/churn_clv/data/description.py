@@ -10,11 +10,11 @@ import pandas as pd
 from churn_clv.data.events import events_at
 from churn_clv.data.feature_names import Description, event_columns
 from churn_clv.data.features import features_at, with_attributes
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 
 
 def describe(
-    log: TransactionLog, cutoffs: Sequence[date], description: Description, attributes: pd.DataFrame | None
+    log: Log, cutoffs: Sequence[date], description: Description, attributes: pd.DataFrame | None
 ) -> pd.DataFrame:
     """Describe every customer who had bought by a cutoff, at each cutoff.
 

@@ -1,5 +1,5 @@
 -- Of lines identical in every column of the file, all but the first get the fate 'duplicate'.
-CREATE OR REPLACE TEMP TABLE staged AS
+CREATE OR REPLACE TABLE staged AS
 SELECT
     * EXCLUDE (fate),
     CASE

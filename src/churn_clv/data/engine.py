@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from churn_clv.errors import InputError
 
 
 def connect(
     memory_limit: str | None = None, threads: int | None = None, spill_directory: str | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB that can neither install nor load extensions.
+    """Open a DuckDB that can neither install nor load extensions.
 
-    Beyond `memory_limit` ("4GB") DuckDB spills to `spill_directory`, or fails where none is given.
+    Its tables stand in memory, or, where a `spill_directory` is given, in a file there that is gone when the program
+    ends, and so does what a query cannot hold within `memory_limit` ("4GB"). Without one, more than the limit is an error.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
@@ -23,15 +30,42 @@ def connect(
         "allow_community_extensions": False,
         # A name in SQL never reaches a variable of the calling Python code.
         "python_enable_replacements": False,
-        "temp_directory": spill_directory or "",
+        "temp_directory": "",
     }
     if memory_limit is not None:
         settings["memory_limit"] = memory_limit
     if threads is not None:
         settings["threads"] = threads
-    connection = duckdb.connect(":memory:", config=settings)
+    database = ":memory:"
+    if spill_directory is not None:
+        folder = scratch_folder(spill_directory)
+        database, settings["temp_directory"] = str(folder / "log.duckdb"), str(folder)
+    connection = duckdb.connect(database, config=settings)
     connection.execute("SET TimeZone = 'UTC'")  # no answer depends on where the machine stands
     return connection
+
+
+def scratch_folder(parent: str) -> Path:
+    """Return a new folder below another, which is made if need be, to be removed when the program ends.
+
+    Raises
+    ------
+    InputError
+        If the place cannot be written.
+    """
+    try:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="churn_clv_", dir=parent))
+    except OSError as failure:
+        raise InputError(f"data.spill_directory: {parent}: cannot be written ({failure.strerror})") from None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def schema(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the quoted name under which the tables of a connection are found behind temporary ones that hide them."""
+    [(database,)] = run(connection, "SELECT current_database()")
+    return f"{quote(database)}.main"
 
 
 def lock(connection: duckdb.DuckDBPyConnection) -> None:

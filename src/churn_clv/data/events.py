@@ -10,13 +10,13 @@ import pandas as pd
 from churn_clv.data.at_cutoffs import rows_at
 from churn_clv.data.engine import query
 from churn_clv.data.feature_names import EVENT_MEASURES, event_columns
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 
 # A kind that fewer customers have met teaches nothing, and tells who they are.
 FEWEST_CUSTOMERS = 10
 
 
-def event_kinds(log: TransactionLog, until: date) -> list[str]:
+def event_kinds(log: Log, until: date) -> list[str]:
     """Return, in order, the kinds of events that at least ten customers of a day had met by that day.
 
     A customer of a day had bought by then. Nothing after the day has a say, so that no future shapes the columns.
@@ -27,7 +27,7 @@ def event_kinds(log: TransactionLog, until: date) -> list[str]:
     return list(log.frame(query("event_kinds"), values)["kind"])
 
 
-def events_at(log: TransactionLog, cutoffs: Sequence[date], kinds: Sequence[str]) -> pd.DataFrame:
+def events_at(log: Log, cutoffs: Sequence[date], kinds: Sequence[str]) -> pd.DataFrame:
     """Count the events of every customer who had bought by a cutoff, at each cutoff.
 
     Parameters

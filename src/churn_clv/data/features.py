@@ -9,12 +9,12 @@ import pandas as pd
 
 from churn_clv.data.at_cutoffs import joined_at, rows_at
 from churn_clv.data.feature_names import BEHAVIOURAL_NAMES, FEATURE_SETS, MONEY, NEEDS, QUERIES, SUMMARY
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 from churn_clv.data.windows import LabelWindow
 from churn_clv.errors import InputError
 
 
-def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str = "behaviour") -> pd.DataFrame:
+def features_at(log: Log, cutoffs: Sequence[date], feature_set: str = "behaviour") -> pd.DataFrame:
     """Describe the behaviour of every customer who had bought by a cutoff, at each cutoff.
 
     Nothing after the cutoff enters a row. Of "rfm" and "behaviour" neither tenure nor the calendar does: a single
@@ -49,7 +49,7 @@ def features_at(log: TransactionLog, cutoffs: Sequence[date], feature_set: str =
     return joined_at(log, queries, [column for column in wanted if column in found], cutoffs=list(cutoffs))
 
 
-def outcomes_after(log: TransactionLog, labels: Sequence[LabelWindow]) -> pd.DataFrame:
+def outcomes_after(log: Log, labels: Sequence[LabelWindow]) -> pd.DataFrame:
     """Count what every customer known at a cutoff did in the horizon after it.
 
     Returns

@@ -1,6 +1,6 @@
 -- Lines of customers outside the sample get the fate 'outside_sample'. A digest of the id decides who is in it: the same
 -- customers on every machine, and those of a smaller sample are part of a larger one.
-CREATE OR REPLACE TEMP TABLE staged AS
+CREATE OR REPLACE TABLE staged AS
 WITH sampled AS (
     SELECT DISTINCT customer_id, md5(customer_id) AS digest
     FROM staged

@@ -8,11 +8,11 @@ import pandas as pd
 
 from churn_clv.data.contract import Spend
 from churn_clv.data.engine import query
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 from churn_clv.errors import InputError
 
 
-def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.DataFrame:
+def summarize(log: Log, cutoff: date, spend: Spend = "repeat") -> pd.DataFrame:
     """Summarize each customer's purchase days up to and including a cutoff.
 
     Parameters
@@ -51,7 +51,7 @@ def summarize(log: TransactionLog, cutoff: date, spend: Spend = "repeat") -> pd.
     monetary_days    2.0   0.0
     value_to_date   70.0   5.0
     """
-    rows = log.frame(query("summary"), {"cutoff": cutoff, "spend": spend})
+    rows = log.frame(f"{query('summary')} ORDER BY customer_id", {"cutoff": cutoff, "spend": spend})
     return rows.set_index("customer_id")
 
 

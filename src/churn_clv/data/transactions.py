@@ -29,7 +29,7 @@ class TransactionLog:
     transactions: customer_id VARCHAR, day DATE, amount DOUBLE (money; NULL where the log has no amounts), and
     order_id, product_id, channel VARCHAR, quantity, margin DOUBLE where mapped; in no order. customer_days, in order:
     customer_id VARCHAR, day DATE, amount DOUBLE (the day's value), is_purchase BOOLEAN (decided on the lines' amounts),
-    lines INTEGER. `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
+    lines INTEGER, first_day DATE (of the customer's purchases; NULL where there is none). `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
     amounts, "purchases", of which every day counts 1.0.
 
     events: what cleaning did to the events that are no purchases; None where none were read. They stand as
@@ -81,14 +81,17 @@ def read_transactions(
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "date": "2024-01-05", "amount": [10.0, -4, 3]})
     >>> log = read_transactions(frame)
     >>> log.connection.table("customer_days").fetchall()[0]
-    ('a', datetime.date(2024, 1, 5), 6.0, True, 2)
+    ('a', datetime.date(2024, 1, 5), 6.0, True, 2, datetime.date(2024, 1, 5))
     """
     columns, rules = columns or Columns(), rules or ReadingRules()
     room = engine.connect() if connection is None else connection
     try:
         log = admit(source, columns, rules, room)
     except duckdb.OutOfMemoryException:
-        raise InputError("the log does not fit into the memory limit: raise data.memory_limit") from None
+        raise InputError(
+            "the log does not fit into the memory limit: name a folder for the rest in data.spill_directory, or raise "
+            "data.memory_limit"
+        ) from None
     if connection is None:
         engine.lock(room)
     return log
@@ -207,13 +210,12 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
 
 def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:
     """Return the first and the last day of the sound lines, those outside a sample included, and the number of customers."""
-    [found] = engine.run(
-        connection,
-        "SELECT min(day), max(day), count(DISTINCT CASE WHEN fate IS NULL THEN customer_id END) FROM staged "
-        "WHERE fate IS NULL OR fate = 'outside_sample'",
+    [(first_day, last_day)] = engine.run(
+        connection, "SELECT min(day), max(day) FROM staged WHERE fate IS NULL OR fate = 'outside_sample'"
     )
-    if found[0] is None:
+    [(customers,)] = engine.run(connection, "SELECT count(DISTINCT customer_id) FROM customer_days")
+    if first_day is None:
         raise InputError(
             f"{label}: no transaction is left after cleaning: check data.start, data.end, data.drop_rows and the id column"
         )
-    return found[0], found[1], found[2]
+    return first_day, last_day, customers

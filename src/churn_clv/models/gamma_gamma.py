@@ -82,7 +82,8 @@ class GammaGammaModel(FittedModel):
         weight = read_weights(summary, weights)
         with_purchase = (x > 0) if weight is None else (x > 0) & (weight > 0)
         used = with_purchase & (m > 0)
-        self.n_left_out_ = int((with_purchase & ~used).sum())
+        left_out = with_purchase & ~used
+        self.n_left_out_ = int(left_out.sum() if weight is None else weight[left_out].sum())
         if not used.any():
             raise ValueError(
                 f"no customer to fit spend on: of {x.size} customers {int(with_purchase.sum())} have a purchase "
