@@ -421,7 +421,7 @@ def check_same_door(data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None
     features, _, offset = trees.shown
     for label in LABELS:
         then = data.until(label.cutoff).read()
-        forecast = fits_room.fit_purchases(config_of(), summarize(then, label.cutoff, "all"), label.cutoff)
+        forecast = fits_room.fit_purchases(config_of(), fit_rows(then, label.cutoff, "all"), label.cutoff)
         score_room.score(replace(models, purchases=forecast), then, label.cutoff)
         asked, asked_offset = trees.asked
         trained = features.xs(label.cutoff, level="cutoff")

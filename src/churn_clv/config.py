@@ -103,7 +103,12 @@ class SimulatedSection(Section):
 
 
 class DataSection(Section):
-    """Where the log is and how to read it."""
+    """Where the log is and how to read it, and what it may take.
+
+    panel_customers: above so many customers a random panel of this size stands for all in what trees learn and in what is
+    judged and described; purchase and spend models still fit everyone, and everyone is scored. null: no panel.
+    spill_directory: where the log's tables stand in a file, and what goes beyond memory_limit; null keeps all in memory.
+    """
 
     source: Dataset = "file"
     path: str | None = None
@@ -127,7 +132,10 @@ class DataSection(Section):
     events: EventsSection | None = None
     use_events: bool = True
     simulated: SimulatedSection = SimulatedSection()
+    panel_customers: Count | None = 200_000
     memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
+    spill_directory: str | None = None
+    threads: Count | None = None
 
     @field_validator("delimiter", "encoding", "timezone")
     @classmethod

@@ -61,7 +61,7 @@ class Evidence:
     log: TransactionLog
     given: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
-    whole: Log | None = None
+    whole: TransactionLog | None = None
 
     @property
     def everyone(self) -> Log:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from churn_clv.data.cohorts import Period, acquired_between, cohort_activity, cohort_of, cohort_period
+from churn_clv.data.engine import query
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.data.summary import summarize
@@ -107,11 +108,11 @@ class Segmentation:
                 f"segments/{scheme}/{name}": row[name]
                 for name in ("spend_epsilon2", "churn_epsilon2", "stayed", "kappa")
             }
-        contacted = self.plan[self.plan["contact"]]
+        planned = self.budgets[GRID].sum()
         found |= {
             "grid/criteria_failed": float((self.acceptance["passes"] == False).sum()),  # noqa: E712 (None is neither)
-            "actions/contacted": float(len(contacted)), "actions/expected_profit": contacted["contact_profit"].sum(),
-            "actions/expected_outlay": contacted["expected_outlay"].sum(), "actions/win_back": float(len(self.win_back)),
+            "actions/contacted": planned["contacted"], "actions/expected_profit": planned["contact_profit"],
+            "actions/expected_outlay": planned["outlay"], "actions/win_back": float(len(self.win_back)),
             "equity/total": self.equity.total, "equity/low": self.equity.low, "equity/high": self.equity.high,
         }  # fmt: skip
         return {name: float(value) for name, value in found.items() if value == value}
@@ -129,7 +130,9 @@ def check_given(evidence: Evidence, windows: Windows) -> None:
     actions, accounts = evidence.config.actions, evidence.accounts
     load_playbook(actions.playbook)
     customers = summarize(evidence.log, windows.score_as_of).index
-    _save_rates(actions.save_rates, customers)
+    if actions.save_rates is not None:
+        buyers = evidence.everyone.frame(query("acquired"), {"as_of": windows.score_as_of})["customer_id"]
+        rates_of(pd.Index(buyers), save_rates(actions.save_rates))
     acquisition_costs(accounts, customers, evidence.given)
     money = {
         "actions.budget": actions.budget, "segments.total_spend": accounts.total_spend,
@@ -179,7 +182,7 @@ def segment(
     before, now = placements[-2], placements[-1]
     plan = contact_plan(
         scores, models.playbook, value_is=evidence.log.value_is, budget=evidence.config.actions.budget,
-        save_rate=_save_rates(evidence.config.actions.save_rates, scores.index),
+        save_rate=_rates(evidence.config.actions.save_rates, scores.index),
     )  # fmt: skip
     production = Placement(windows.score_as_of, scores, behaviour(scores, known.features, models.schemes.attributes))
     both = {"cluster": models.schemes.clusters, "map_cluster": models.schemes.map_clusters}
@@ -256,10 +259,18 @@ def _rival(evidence: Evidence, windows: Windows, judged: pd.DataFrame) -> Rival:
     return rfm_rival(summary, past, did)
 
 
-def _save_rates(path: str | None, customers: pd.Index) -> pd.Series | None:
-    """Measured save rates by customer; see `contact_plan`."""
-    if path is None:
-        return None
+def _rates(path: str | None, customers: pd.Index) -> pd.Series | None:
+    return None if path is None else rates_of(customers, save_rates(path))
+
+
+def save_rates(path: str) -> pd.Series:
+    """Read measured save rates by customer; see `contact_plan`.
+
+    Raises
+    ------
+    InputError
+        If the file has no column customer_id or save_rate, repeats a customer, or holds text for numbers.
+    """
     table = read_small_table(Path(path).expanduser(), text_column="customer_id")
     absent = [name for name in ("customer_id", "save_rate") if name not in table.reset_index()]
     if absent:
@@ -269,11 +280,16 @@ def _save_rates(path: str | None, customers: pd.Index) -> pd.Series | None:
         raise InputError(f"actions.save_rates: {path}: {int(rates.index.duplicated().sum())} rows repeat a customer")
     if not pd.api.types.is_numeric_dtype(rates):
         raise InputError(f"actions.save_rates: {path}: the column save_rate holds text, not numbers")
+    return rates
+
+
+def rates_of(customers: pd.Index, rates: pd.Series) -> pd.Series:
+    """Return the save rates of customers, all of whom must have one."""
     found = rates.reindex(customers)
     missing = int((~found.between(-1, 1)).sum())
     if missing:
         raise InputError(
-            f"actions.save_rates: {path}: {missing:,} of {len(found):,} scored customers have no save_rate from -1 to 1; "
+            f"actions.save_rates: {missing:,} of {len(found):,} scored customers have no save_rate from -1 to 1; "
             "give every customer one"
         )
     return found
@@ -283,7 +299,7 @@ def _prospects(evidence: Evidence) -> pd.Index:
     """Persons of the attributes table who have never bought."""
     if evidence.given is None:
         return pd.Index([], dtype=object, name="customer_id")
-    buyers = evidence.log.frame("SELECT DISTINCT customer_id FROM customer_days WHERE is_purchase")
+    buyers = evidence.everyone.frame("SELECT DISTINCT customer_id FROM customer_days WHERE first_day IS NOT NULL")
     return evidence.given.index.difference(pd.Index(buyers["customer_id"])).rename("customer_id")
 
 

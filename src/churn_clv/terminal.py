@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from churn_clv.data.cleaning import CleaningReport
 from churn_clv.delivery.atomic import check_writable
 from churn_clv.delivery.backtest_folder import write_backtest, write_comparison
 from churn_clv.delivery.contract_folder import write_contract_run
+from churn_clv.delivery.everyone_scores import score_everyone
 from churn_clv.delivery.experiment import Experiment, compared_over_origins, comparison, origins_table
 from churn_clv.delivery.experiment_folder import (
     Result,
@@ -30,7 +32,7 @@ from churn_clv.delivery.experiment_folder import (
     write_measured,
 )
 from churn_clv.delivery.leaderboard import reached
-from churn_clv.delivery.run_folder import write_run
+from churn_clv.delivery.run_folder import SCORES, write_run
 from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
 from churn_clv.evaluation.judgement import NAMES, RUN, best_rival
@@ -58,6 +60,9 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     started = datetime.now(UTC)
     with progress_of(config.name) as progress:
         run = train(config, progress)
+        if run.whole is not None:
+            scored = partial(score_everyone, run, run.whole, out, progress)
+            run = _timed(run, "score everyone", progress, scored)
         folder = _timed(run, "write the report", progress, lambda: write_run(run, out, started))
         logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
     _print_run(run, folder, logged)
@@ -191,7 +196,8 @@ def _print_results(run: Run | ContractualRun, results: Table, folder: Path, plac
     console.print(_times(run.seconds), results)
     for note in run.notes:
         console.print(f"- {note}", soft_wrap=True)
-    files = {"Report": folder / "report.html", "Scores": folder / "scores.csv", "Grid": folder / "grid.csv"}
+    scores = next(folder / name for name in ("scores.csv", SCORES) if (folder / name).exists())
+    files = {"Report": folder / "report.html", "Scores": scores, "Grid": folder / "grid.csv"}
     for what, where in (files | places).items():
         console.print(f"{what:<11} {where}", soft_wrap=True)
 

@@ -19,6 +19,7 @@ from churn_clv.config import Config
 from churn_clv.customer_table import known_from
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fingerprint import fingerprint
+from churn_clv.data.log_parts import panel_of
 from churn_clv.data.open_log import open_attributes, open_log
 from churn_clv.data.simulate import Truth
 from churn_clv.data.summary import summarize
@@ -27,6 +28,7 @@ from churn_clv.data.windows import LabelWindow, Windows, resolve_windows
 from churn_clv.evaluation.intervals import interval_quality
 from churn_clv.evaluation.judgement import RUN, Judgement, judge
 from churn_clv.evaluation.labels import Unit
+from churn_clv.everyone import Everyone
 from churn_clv.fits import Evidence, fit_models
 from churn_clv.models import ModelWarning
 from churn_clv.models.known import Known
@@ -46,7 +48,8 @@ Progress = Callable[[str], None]
 class Run:
     """What a run found: everything a report, a score file or MLflow needs.
 
-    customers: the customer table as of the last day, which the production models scored.
+    customers: the customer table as of the last day, which the production models scored. Where a panel stands for the log's
+    customers, all of this is of the panel, but the models' fits; whole is everyone's log then, everyone their scores.
     """
 
     config: Config
@@ -67,6 +70,9 @@ class Run:
     fingerprint: str
     notes: list[str]
     seconds: dict[str, float] = field(default_factory=dict)
+    whole: TransactionLog | None = None
+    given: pd.DataFrame | None = None
+    everyone: Everyone | None = None
 
 
 def train(config: Config, progress: Progress = lambda stage: None) -> Run:
@@ -130,7 +136,8 @@ def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     notes += [*choice.headlines, *learned, *judgement.sentences()]
     return Run(
         config, log, windows, choice, models, judged_models, judged.join(outcomes), judged_grid, judgement, customers,
-        scores, production_grid, why, segmentation, outside, fingerprint(log), list(dict.fromkeys(notes)), clock.seconds,
+        scores, production_grid, why, segmentation, outside, fingerprint(evidence.whole or log), list(dict.fromkeys(notes)), clock.seconds,
+        evidence.whole, given,
     )  # fmt: skip
 
 
@@ -156,6 +163,8 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
         use_events=data.use_events,
         simulated=simulated,
         memory_limit=data.memory_limit,
+        threads=data.threads,
+        spill_directory=data.spill_directory,
     )
     table = data.attributes
     attributes = (
@@ -168,7 +177,14 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
         left_out = f": {'; '.join(touched)}" if touched else ""
         notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
     check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))
-    return Evidence(config, log, attributes, notes)
+    most = data.panel_customers
+    if most is None or log.n_customers <= most:
+        return Evidence(config, log, attributes, notes)
+    notes.append(
+        f"A random panel of {most:,} of the {log.n_customers:,} customers stands for all in what the trees learned and in what is "
+        "judged and described; purchase and spend model fit all of them, and all of them are scored."
+    )
+    return Evidence(config, panel_of(log, most), attributes, notes, whole=log)
 
 
 def _cell_reasons(

@@ -40,6 +40,8 @@ def open_log(
     use_events: bool = True,
     simulated: dict[str, Any] | None = None,
     memory_limit: str | None = None,
+    threads: int | None = None,
+    spill_directory: str | None = None,
 ) -> TransactionLog:
     """Read and clean a log.
 
@@ -55,13 +57,15 @@ def open_log(
         Whether events are read at all.
     simulated
         Arguments of `simulate_log`, for a simulated log.
+    memory_limit, threads, spill_directory
+        See `churn_clv.data.engine.connect`.
 
     Raises
     ------
     InputError
         See `read_transactions` and `read_events`.
     """
-    connection = engine.connect(memory_limit=memory_limit)
+    connection = engine.connect(memory_limit, threads, spill_directory)
     if source == "file":
         lines: Path | pd.DataFrame = Path(path or "").expanduser()
         if not os.path.exists(lines):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ from churn_clv.train import Run
 IN_REPORT = ("clv_ranking",)
 # What the production models read of every customer: what monitoring compares later customers with.
 CUSTOMERS = "customers.parquet"
+SCORES = "scores"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -64,11 +67,10 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     figures = figures_of(run)
     (folder / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
     write_table(run.customers, folder / CUSTOMERS)
-    write_table(run.scores, folder / "scores.parquet")
-    write_table(run.scores, folder / "scores.csv")
+    _write_scores(run, folder)
     write_table(run.judged, folder / "judged_scores.parquet")
     write_table(both_grids(run), folder / "grid.csv")
-    write_segmentation(run.segmentation, folder)
+    write_segmentation(run.segmentation, folder, run.everyone)
     (folder / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
     models = model_figures_of(run)
     write_figures(figures | models, folder / "figures")
@@ -81,6 +83,24 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     (folder / "segments.html").write_text(page, encoding="utf-8")
     (folder / "model").mkdir()
     write_model(folder / "model", files_of(run))
+
+
+def _write_scores(run: Run, folder: Path) -> None:
+    """One table for people and programs, or, of everyone beside a panel, Parquet files; their own folder stays for the lists."""
+    if run.everyone is None:
+        write_table(run.scores, folder / "scores.parquet")
+        write_table(run.scores, folder / "scores.csv")
+        return
+    write_table(run.scores, folder / "panel_scores.parquet")
+    shutil.copytree(run.everyone.folder, folder / SCORES, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    """Put a part under its new name without a second copy, where both stand on one disk."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def files_of(run: Run) -> dict[str, str]:
@@ -125,16 +145,26 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 def metrics_of(run: Run) -> dict[str, float]:
     """Return every metric of the run under its documented name."""
-    scores = run.scores
-    totals = {
-        "production/customers": float(len(scores)),
-        "production/expected_spend": float(scores["expected_spend"].sum()),
-        "production/value_at_risk": float(scores["value_at_risk"].sum()),
-        "production/clv": float(scores["clv"].sum()),
-        "production/mean_churn_probability": float(scores["churn_probability"].mean()),
-    }  # fmt: skip
-    found = run.judgement.metrics() | totals | run.segmentation.metrics
+    found = run.judgement.metrics() | _totals(run) | run.segmentation.metrics
+    if run.everyone is not None:
+        found["actions/win_back"] = float(run.everyone.total["win_back"])
     return {name: value for name, value in found.items() if value == value}
+
+
+def _totals(run: Run) -> dict[str, float]:
+    """What all scored customers add up to."""
+    sums = ["expected_spend", "value_at_risk", "clv"]
+    if run.everyone is None:
+        total = pd.concat(
+            [
+                run.scores[sums].sum(),
+                pd.Series({"customers": len(run.scores), "churn_probability": run.scores["churn_probability"].mean()}),
+            ]
+        )
+    else:
+        total = run.everyone.total
+    named = {"customers": "customers", **{name: name for name in sums}, "churn_probability": "mean_churn_probability"}
+    return {f"production/{name}": float(total[column]) for column, name in named.items()}
 
 
 def parameters_of(run: Run) -> dict[str, dict[str, float]]:

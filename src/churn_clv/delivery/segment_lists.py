@@ -12,6 +12,7 @@ from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError, nearest
+from churn_clv.everyone import Everyone
 from churn_clv.segmentation import GRID, Segmentation
 from churn_clv.segments.migration import migration_matrix
 
@@ -52,17 +53,34 @@ def write_lists(customers: pd.DataFrame, scheme: str, folder: Path) -> list[Path
     return paths
 
 
-def write_segmentation(found: Segmentation, folder: Path) -> None:
-    """Write the lists of the run's customers to ``lists/`` and the tables about the segments to ``segments/``."""
-    customers = listed(found)
-    write_lists(customers, GRID, folder / "lists" / "grid")
-    _both(customers.loc[customers["contact"], [n for n in LISTED if n in customers]], folder / "lists" / "to-contact")
-    _both(found.win_back, folder / "lists" / "win-back")
+def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | None = None) -> None:
+    """Write the lists of the run's customers to ``lists/`` and the tables about the segments to ``segments/``.
+
+    everyone: whose lists are written, as Parquet only, where `found` is of a panel; look-alikes stay the panel's.
+    """
+    if everyone is None:
+        customers = listed(found)
+        write_lists(customers, GRID, folder / "lists" / "grid")
+        _both(
+            customers.loc[customers["contact"], [n for n in LISTED if n in customers]], folder / "lists" / "to-contact"
+        )
+        _both(found.win_back, folder / "lists" / "win-back")
+    else:
+        _write_everyone(everyone, list(found.budgets[GRID].index), folder / "lists")
     _both(found.look_alikes.customers, folder / "lists" / "look-alikes")
     if len(found.prospects):
         _both(pd.DataFrame({"lifecycle_stage": "prospect"}, index=found.prospects), folder / "lists" / "prospects")
     for name, table in tables_of(found).items():
         write_table(table, folder / "segments" / f"{name}.csv")
+
+
+def _write_everyone(everyone: Everyone, segments: list[str], folder: Path) -> None:
+    columns = ["customer_id", *(name for name in LISTED if name != "reasons")]
+    for segment, name in _file_names(sorted(map(str, segments))).items():
+        place = folder / "grid" / f"{name}.parquet"
+        everyone.write(f"{GRID} = ?", [segment], "expected_spend DESC", columns, place)
+    everyone.write("contact", [], "contact_profit DESC", columns, folder / "to-contact.parquet")
+    everyone.write("win_back", [], "contact_profit DESC, value_at_risk DESC", columns, folder / "win-back.parquet")
 
 
 def listed(found: Segmentation) -> pd.DataFrame:

@@ -32,26 +32,52 @@ BOUGHT_ONCE = (
     "contacting one-time buyers is expected to earn, and those silent for longest may lead the contact and win-back lists: "
     "judge them by their days of silence, or set value.purchase_model: pareto_nbd."
 )
+SEGMENT = "segment"
 HARDLY = 0.01
 FEW_STAY = 0.6
 
 
 def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
     """Return the figures of the answer as (figure, what it is)."""
-    found = run.segmentation
-    chosen = found.plan[found.plan["contact"]]
+    planned = run.segmentation.budgets[SEGMENT].sum()
     lists = [
-        (f"{len(found.win_back):,}", "customers on the win-back list"),
-        (f"{len(found.look_alikes.customers):,}", "look-alikes of the top customers among the rest"),
+        (f"{_to_win_back(run):,}", "customers on the win-back list"),
+        (
+            f"{len(run.segmentation.look_alikes.customers):,}",
+            "look-alikes of the top customers among the rest" + _of_panel(run),
+        ),
     ]
     if not unit.has_amount:
-        return [(f"{len(run.scores):,}", f"customers as of {day(run.windows.score_as_of)}"), *lists]
+        return [(f"{planned['customers']:,.0f}", f"customers as of {day(run.windows.score_as_of)}"), *lists]
     return [
-        (f"{len(chosen):,} of {len(run.scores):,}", "customers to contact"),
-        (_money(chosen["expected_outlay"].sum(), unit), "budget: expected outlay for contacts and offers"),
-        (_money(chosen["contact_profit"].sum(), unit), "expected profit after that outlay"),
+        (f"{planned['contacted']:,.0f} of {planned['customers']:,.0f}", "customers to contact"),
+        (_money(planned["outlay"], unit), "budget: expected outlay for contacts and offers"),
+        (_money(planned["contact_profit"], unit), "expected profit after that outlay"),
         lists[0],
     ]
+
+
+def panel(run: Run) -> str:
+    """Say what is told of a panel and what of everyone; empty where there is no panel."""
+    if run.everyone is None:
+        return ""
+    return (
+        f"This page tells of {run.everyone.total['customers']:,.0f} customers. The plan for each segment, the grid, the lists to contact "
+        f"and to win back, and the customer equity are of all of them. Everything else, such as outcomes, movement, clusters, "
+        f"cohorts and look-alikes, is of a random panel of {len(run.scores):,} customers who stand for all."
+    )
+
+
+def _expected(run: Run) -> float:
+    return float(run.scores["expected_spend"].sum() if run.everyone is None else run.everyone.total["expected_spend"])
+
+
+def _of_panel(run: Run) -> str:
+    return "" if run.everyone is None else " of the panel"
+
+
+def _to_win_back(run: Run) -> int:
+    return len(run.segmentation.win_back) if run.everyone is None else int(run.everyone.total["win_back"])
 
 
 def whom(run: Run, unit: Unit) -> list[str]:
@@ -79,7 +105,7 @@ def _bought_once(run: Run) -> list[str]:
 
 
 def _not_whole_cells(run: Run) -> list[str]:
-    budget = run.segmentation.budgets["segment"]
+    budget = run.segmentation.budgets[SEGMENT]
     better = budget[(budget["contacted"] > 0) & (budget["profit_if_all"] < budget["contact_profit"] / 2)]
     if better.empty:
         return []
@@ -91,7 +117,7 @@ def _not_whole_cells(run: Run) -> list[str]:
 
 def _hardly_paying(run: Run, unit: Unit) -> list[str]:
     """Name the cells whose plan is a contact that pays for hardly anybody on the terms of the playbook."""
-    budget = run.segmentation.budgets["segment"]
+    budget = run.segmentation.budgets[SEGMENT]
     plans = [p for p in run.models.playbook.grid if p.is_contact and p.segment in budget.index]
     told = [
         f"{plan.segment} ({row['contacted']:,.0f} of {row['customers']:,.0f}; {unit.amount(plan.contact_cost)} a contact)"
@@ -114,6 +140,8 @@ def caution(run: Run) -> str:
 def lists(run: Run) -> list[str]:
     """Say where the lists of customers are, and what is in each."""
     found = run.segmentation
+    if run.everyone is not None:
+        return _lists_of_everyone(run)
     contacted, back = int(found.plan["contact"].sum()), int(found.win_back["contact"].sum())
     of_them = "all" if back == len(found.win_back) else f"{back:,}"
     within = f", {of_them} of them among those to contact" if contacted and len(found.win_back) else ""
@@ -131,9 +159,24 @@ def lists(run: Run) -> list[str]:
     return lines
 
 
+def _lists_of_everyone(run: Run) -> list[str]:
+    found = run.segmentation
+    lines = [
+        f"lists/to-contact.parquet: the {found.budgets[SEGMENT]['contacted'].sum():,.0f} customers to contact, with channel, expected cost "
+        "and profit.",
+        "lists/grid: one Parquet file a cell of the grid, with the plan and the scores of each customer.",
+        f"lists/win-back.parquet: {_to_win_back(run):,} customers of the highest value tier who leave or have left.",
+        f"lists/look-alikes.csv, of the panel. {found.look_alikes.words}. That they resemble the top customers does not say that a "
+        "campaign makes them top.",
+    ]
+    if len(found.prospects):
+        lines.append(f"lists/prospects.csv: {len(found.prospects):,} persons of the attributes who have never bought.")
+    return lines
+
+
 def portfolio(run: Run, unit: Unit) -> str:
     """Say that the cells' expected spend adds up to the forecast of everybody."""
-    by_cell, total = run.production_grid["expected_spend"].sum(), run.scores["expected_spend"].sum()
+    by_cell, total = run.production_grid["expected_spend"].sum(), _expected(run)
     agree = np.isclose(by_cell, total, rtol=1e-9, atol=1e-9)
     verb = "add up to" if agree else "do NOT add up to"
     return (

@@ -48,6 +48,7 @@ def render_segments(run: Run, figures: Mapping[str, Figure], *, generated_at: da
 def _actions(run: Run, unit: Unit) -> dict[str, Any]:
     return {
         "headline": sentences.headline(run, unit),
+        "panel": sentences.panel(run),
         "whom": sentences.whom(run, unit),
         "caution": sentences.caution(run) if unit.has_amount else "",
         "grid_budget": tables.grid_budget(run, unit),
