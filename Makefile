@@ -18,6 +18,12 @@ export SET REASON
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
+# Every race in minutes, or each in seconds.
+RACES = "fit.py" "predict.py" "summary.py" "features.py" "churn.py" "whole.py"
+SMOKE_RACES = "fit.py --customers 5000 --repeats 1" "predict.py --customers 5000 --repeats 1" \
+  "summary.py --lines 20000 --repeats 1" "features.py --lines 20000 --repeats 1" "churn.py --rows 5000 --rounds 20" \
+  "whole.py --lines 5000 20000"
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train backtest test planted odd postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
@@ -120,8 +126,9 @@ lint: setup ## Check style and types
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: setup ## Race the claims of the README: ratios against lifetimes in one process
-	@for benchmark in benchmarks/fit.py benchmarks/predict.py benchmarks/churn.py; do $(BIN)/python $$benchmark || exit 1; done
+bench: setup ## Race the claims of the README, ratios against lifetimes, pandas and polars (SMOKE=1: in seconds)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	@for benchmark in $(if $(SMOKE),$(SMOKE_RACES),$(RACES)); do echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark || exit 1; done
 
 stress: setup ## Long checks: robustness and interval coverage on thousands of simulated logs (an hour)
 	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000"; do \

@@ -164,7 +164,7 @@ def summary(
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The log, .csv or .parquet.")],
+    out: Annotated[Path, typer.Argument(help="The log, .csv or .parquet; else a new folder, of any size.")],
     customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 1,
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2023, 1, 1),  # noqa: DTZ001
@@ -176,20 +176,18 @@ def simulate(
     ] = None,
 ) -> None:
     """Draw a transaction log from BG/NBD and Gamma-Gamma with known parameters."""
-    from churn_clv.data.simulate import parse_truth, simulate_log
-    from churn_clv.delivery.tables import check_table_path, write_table
+    from churn_clv.data.simulate import parse_truth
+    from churn_clv.delivery.simulated_logs import write_simulated
     from churn_clv.errors import InputError
 
-    check_table_path(out)
     try:
         truth = parse_truth(parameter or [])
-        frame = simulate_log(
-            customers=customers, seed=seed, start=start.date(), days=days, arrival_days=arrival_days, truth=truth
-        )
     except ValueError as error:
         raise InputError(str(error)) from None
-    write_table(frame.set_index("customer_id"), out)
-    print(f"wrote {out}: {len(frame):,} transactions of {customers:,} customers")
+    lines = write_simulated(
+        out, customers=customers, seed=seed, start=start.date(), days=days, arrival_days=arrival_days, truth=truth
+    )
+    print(f"wrote {out}: {lines:,} transactions of {customers:,} customers")
 
 
 app.command()(score)
@@ -219,11 +217,12 @@ def lists(
     ] = "segment",
 ) -> None:
     """Write one list of customers a segment, as CSV that is safe in a spreadsheet and as Parquet."""
-    from churn_clv.delivery.run_folder import latest_run
+    from churn_clv.delivery.run_folder import scores_of
     from churn_clv.delivery.segment_lists import lists_of
 
-    written = lists_of(latest_run(scores) / "scores.parquet" if scores.is_dir() else scores, by, out)
-    print(f"wrote {len(written) // 2} lists of {by} to {out}, each as .csv and .parquet")
+    written = lists_of(scores_of(scores), by, out)
+    kinds = sorted({path.suffix for path in written})
+    print(f"wrote {len(written) // len(kinds)} lists of {by} to {out}, each as {' and '.join(kinds)}")
 
 
 @app.command()

@@ -108,6 +108,7 @@ class DataSection(Section):
     panel_customers: above so many customers a random panel of this size stands for all in what trees learn and in what is
     judged and described; purchase and spend models still fit everyone, and everyone is scored. null: no panel.
     spill_directory: where the log's tables stand in a file, and what goes beyond memory_limit; null keeps all in memory.
+    engine: runs the data steps on the whole log; spark_master names a cluster, null leaves that to spark-submit.
     """
 
     source: Dataset = "file"
@@ -136,6 +137,8 @@ class DataSection(Section):
     memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
     spill_directory: str | None = None
     threads: Count | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: str | None = None
 
     @field_validator("delimiter", "encoding", "timezone")
     @classmethod

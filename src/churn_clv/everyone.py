@@ -66,6 +66,10 @@ class Everyone:
             value_share=table["value"] / total if total else np.nan,
         )[_BUDGET]
 
+    def close(self) -> None:
+        """Let the engine go; the parts stay."""
+        self.connection.close()
+
     def write(self, where: str, values: list[str], order: str, columns: list[str], out: Path) -> None:
         """Write the customers that meet a condition, in order, to a Parquet file, without holding them in memory."""
         told = ", ".join(map(engine.quote, columns))

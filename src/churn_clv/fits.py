@@ -23,6 +23,7 @@ from churn_clv.data.feature_names import Description
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fit_rows import FitRows, fit_rows
 from churn_clv.data.log import Log
+from churn_clv.data.spark_log import SparkLog
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, duration_days
@@ -61,7 +62,7 @@ class Evidence:
     log: TransactionLog
     given: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
-    whole: TransactionLog | None = None
+    whole: TransactionLog | SparkLog | None = None
 
     @property
     def everyone(self) -> Log:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -20,8 +21,9 @@ from churn_clv.customer_table import known_from
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fingerprint import fingerprint
 from churn_clv.data.log_parts import panel_of
-from churn_clv.data.open_log import open_attributes, open_log
+from churn_clv.data.open_log import open_attributes, open_log, open_log_on_spark
 from churn_clv.data.simulate import Truth
+from churn_clv.data.spark_log import SparkLog
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import LabelWindow, Windows, resolve_windows
@@ -70,7 +72,7 @@ class Run:
     fingerprint: str
     notes: list[str]
     seconds: dict[str, float] = field(default_factory=dict)
-    whole: TransactionLog | None = None
+    whole: TransactionLog | SparkLog | None = None
     given: pd.DataFrame | None = None
     everyone: Everyone | None = None
 
@@ -153,19 +155,16 @@ def _intervals(
 def open_evidence(config: Config, notes: list[str]) -> Evidence:
     """Read the log, its events and its customers' attributes."""
     data = config.data
-    simulated = data.simulated.model_dump() | {"truth": Truth(**data.simulated.truth)}
-    log = open_log(
-        data.source,
-        data.path,
-        data.column_names(),
-        data.reading_rules(),
-        events=data.events_table(),
-        use_events=data.use_events,
-        simulated=simulated,
-        memory_limit=data.memory_limit,
-        threads=data.threads,
-        spill_directory=data.spill_directory,
-    )
+    asked: dict[str, Any] = {
+        "events": data.events_table(), "use_events": data.use_events,
+        "simulated": data.simulated.model_dump() | {"truth": Truth(**data.simulated.truth)},
+    }  # fmt: skip
+    where = (data.source, data.path, data.column_names(), data.reading_rules())
+    log: TransactionLog | SparkLog = (
+        open_log_on_spark(*where, **asked, master=data.spark_master)
+        if data.engine == "spark" else
+        open_log(*where, **asked, memory_limit=data.memory_limit, threads=data.threads, spill_directory=data.spill_directory)
+    )  # fmt: skip
     table = data.attributes
     attributes = (
         open_attributes(data.source, table.path if table else None, table.customer_id if table else "customer_id")
@@ -177,14 +176,23 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
         left_out = f": {'; '.join(touched)}" if touched else ""
         notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
     check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))
-    most = data.panel_customers
-    if most is None or log.n_customers <= most:
-        return Evidence(config, log, attributes, notes)
-    notes.append(
-        f"A random panel of {most:,} of the {log.n_customers:,} customers stands for all in what the trees learned and in what is "
-        "judged and described; purchase and spend model fit all of them, and all of them are scored."
-    )
-    return Evidence(config, panel_of(log, most), attributes, notes, whole=log)
+    return _with_panel(config, log, attributes, notes)
+
+
+def _with_panel(
+    config: Config, log: TransactionLog | SparkLog, given: pd.DataFrame | None, notes: list[str]
+) -> Evidence:
+    """Take the panel of a log that has more customers, or that is not in this machine."""
+    most = config.data.panel_customers or log.n_customers
+    if most < log.n_customers:
+        notes.append(
+            f"A random panel of {most:,} of the {log.n_customers:,} customers stands for all in what the trees learned and in what is "
+            "judged and described; purchase and spend model fit all of them, and all of them are scored."
+        )
+    elif isinstance(log, TransactionLog):
+        return Evidence(config, log, given, notes)
+    panel = panel_of(log, most) if isinstance(log, TransactionLog) else log.panel(most)
+    return Evidence(config, panel, given, notes, whole=log)
 
 
 def _cell_reasons(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import hyp2f1
 
-from churn_clv.data.simulate import Truth, simulate_log
+from churn_clv.data.simulate import Truth, simulate_log, simulate_parts
+from churn_clv.data.transactions import read_transactions
+from churn_clv.delivery.simulated_logs import write_simulated
+from churn_clv.errors import InputError
 
 # q > 4 gives the spend's squares a variance; a > 1 keeps everybody from staying for ever
 TRUTH = Truth(r=0.8, alpha=25.0, a=1.5, b=3.0, p=5.0, q=9.0, v=60.0)
@@ -114,8 +118,46 @@ def test_impossible_settings_are_refused() -> None:
     for wrong in ({"customers": 0}, {"arrival_days": 0}, {"days": 10, "arrival_days": 11}):
         with pytest.raises(ValueError, match="at least one customer"):
             simulate_log(**({"customers": 5, "seed": 1} | wrong))
-    with pytest.raises(ValueError, match="at most 10,000,000, not 10,000,001"):
+    with pytest.raises(ValueError, match="at most 10,000,000 customers, not 10,000,001; churn-clv simulate draws more"):
         simulate_log(customers=10_000_001, seed=1)
+    with pytest.raises(ValueError, match="at least one customer"):
+        next(simulate_parts(customers=0, seed=1))
+
+
+def test_parts_share_no_customer_and_hold_them_all() -> None:
+    parts = list(simulate_parts(customers=1000, seed=1, part_customers=300))
+    owners = [sorted(part["customer_id"].unique()) for part in parts]
+    assert owners == [[f"{k:04d}" for k in range(begin, min(begin + 300, 1001))] for begin in (1, 301, 601, 901)]
+    assert all(part["date"].is_monotonic_increasing for part in parts)
+
+
+def test_parts_have_random_numbers_of_their_own() -> None:
+    # equal seeds in two parts would make the k-th customers of both twins
+    one, other = simulate_parts(customers=400, seed=1, part_customers=200)
+    assert not np.isin(one["amount"], other["amount"]).all()
+    assert len(one) != len(other)
+    again = list(simulate_parts(customers=400, seed=1, part_customers=200))
+    pd.testing.assert_frame_equal(one, again[0], check_exact=True)
+    pd.testing.assert_frame_equal(other, again[1], check_exact=True)
+
+
+def test_parts_follow_the_law_of_the_log_in_one_piece() -> None:
+    # P(X = 0) as above; every part is judged, and all of them together
+    parts = list(simulate_parts(customers=20_000, seed=7, days=DAYS, arrival_days=1, truth=TRUTH, part_customers=5_000))
+    silent = [part.groupby("customer_id").size().to_numpy() == 1 for part in parts]
+    never = (TRUTH.alpha / (TRUTH.alpha + DAYS - 0.5)) ** TRUTH.r
+    for values in [*silent, np.concatenate(silent)]:
+        assert_mean(values.astype(float), never)
+
+
+def test_a_folder_holds_the_parts_and_reads_as_one_log(tmp_path: Path) -> None:
+    out = tmp_path / "log"
+    lines = write_simulated(out, customers=500, seed=4, part_customers=200)
+    assert sorted(path.name for path in out.iterdir()) == [f"part-0000{k}.parquet" for k in range(3)]
+    log = read_transactions(out)
+    assert (log.n_customers, log.cleaning.rows_in) == (500, lines)
+    with pytest.raises(InputError, match="exists already"):
+        write_simulated(out, customers=500, seed=4)
 
 
 def test_customers_who_buy_very_seldom_are_drawn_without_a_warning() -> None:

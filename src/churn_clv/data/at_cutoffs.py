@@ -8,22 +8,31 @@ from typing import Any
 import pandas as pd
 
 from churn_clv.data.engine import query
-from churn_clv.data.transactions import TransactionLog
+from churn_clv.data.log import Log
 
 
-def rows_at(log: TransactionLog, name: str, **values: Any) -> pd.DataFrame:
+def rows_at(log: Log, name: str, **values: Any) -> pd.DataFrame:
     """Run `<name>.sql`, whose rows have a cutoff and a customer_id, and return them indexed by these two."""
     return indexed(log.frame(query(name), values))
 
 
-def joined_at(log: TransactionLog, names: Sequence[str], columns: Sequence[str], **values: Any) -> pd.DataFrame:
-    """Run several such queries as one and return some of their columns; the first says which rows there are."""
+def joined(names: Sequence[str], columns: Sequence[str]) -> str:
+    """Return several such queries as one that gives some of their columns; the first says which rows there are."""
     first, *others = (f"({query(name)})" for name in names)
     parts = [first, *(f"LEFT JOIN {text} USING (cutoff, customer_id)" for text in others)]
-    chosen = ", ".join(["cutoff", "customer_id", *columns])
-    return indexed(log.frame(f"SELECT {chosen} FROM {' '.join(parts)} ORDER BY cutoff, customer_id", values))  # noqa: S608
+    return f"SELECT {', '.join(['cutoff', 'customer_id', *columns])} FROM {' '.join(parts)}"  # noqa: S608
+
+
+def joined_at(log: Log, names: Sequence[str], columns: Sequence[str], **values: Any) -> pd.DataFrame:
+    """Run several such queries as one; see `joined`."""
+    return indexed(log.frame(f"{joined(names, columns)} ORDER BY cutoff, customer_id", values))
 
 
 def indexed(rows: pd.DataFrame) -> pd.DataFrame:
     """Index rows by cutoff, as a date, and customer_id."""
-    return rows.assign(cutoff=pd.to_datetime(rows["cutoff"]).dt.date).set_index(["cutoff", "customer_id"])
+    # Few cutoffs stand in many rows: only the levels become Python's dates.
+    cutoff, days = pd.factorize(rows["cutoff"], sort=True)
+    customer, ids = pd.factorize(rows["customer_id"], sort=True)
+    levels = [pd.Index(pd.to_datetime(days).date, dtype=object), ids]
+    index = pd.MultiIndex(levels=levels, codes=[cutoff, customer], names=["cutoff", "customer_id"])
+    return rows.drop(columns=["cutoff", "customer_id"]).set_axis(index)

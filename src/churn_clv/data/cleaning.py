@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import duckdb
 import pandas as pd
 
 from churn_clv.data import engine
 from churn_clv.data.contract import Columns, ReadingRules, Value, setting
-from churn_clv.data.sources import Source
+from churn_clv.data.sources import Header
 from churn_clv.errors import InputError, shortened
 
 
@@ -42,7 +41,7 @@ class CleaningReport:
         return {"rows_in": self.rows_in, "rows_out": self.rows_out, "steps": steps}
 
 
-def report_on(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: ReadingRules) -> CleaningReport:
+def report_on(connection: engine.Connection, columns: Columns, rules: ReadingRules) -> CleaningReport:
     """Count what each rule did to the staged lines."""
     fates = dict(engine.run(connection, "SELECT fate, count(*) FROM staged GROUP BY fate"))
     counts = dict(engine.run(connection, engine.query("cleaning_counts")))
@@ -103,9 +102,7 @@ def zero_action(rules: ReadingRules) -> str:
     return "kept as a purchase" if rules.purchase_rule == "purchase_line" else "kept; alone it makes no purchase"
 
 
-def refuse(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules, called: str
-) -> None:
+def refuse(connection: engine.Connection, source: Header, columns: Columns, rules: ReadingRules, called: str) -> None:
     """Raise one error that names every reason for which the lines cannot be used."""
     reasons = engine.run(connection, engine.query("refusals"))
     if engine.run(connection, "SELECT count(*) FROM staged") == [(0,)]:

@@ -25,13 +25,15 @@ customers AS (
            NOT bool_or(is_purchase) AS never
     FROM customer_days
     GROUP BY customer_id
+),
+
+without_purchase AS (
+    SELECT coalesce(sum(lines), 0)::BIGINT AS lines, coalesce(sum(days), 0)::BIGINT AS days,
+           count(*) FILTER (WHERE never) AS customers
+    FROM customers
 )
 
-SELECT 'refund_lines', refund_lines FROM lines
-UNION ALL SELECT 'zero_amounts', zero_amounts FROM lines
-UNION ALL SELECT 'losses', losses FROM lines
-UNION ALL SELECT 'rounded_amounts', rounded_amounts FROM lines
-UNION ALL SELECT 'duplicates', duplicates FROM twins
-UNION ALL SELECT 'lines_on_days_without_purchase', coalesce(sum(lines), 0)::BIGINT FROM customers
-UNION ALL SELECT 'days_without_purchase', coalesce(sum(days), 0)::BIGINT FROM customers
-UNION ALL SELECT 'customers_without_purchase', count(*) FILTER (WHERE never) FROM customers
+SELECT unnest(['refund_lines', 'zero_amounts', 'losses', 'rounded_amounts', 'duplicates', 'lines_on_days_without_purchase',
+               'days_without_purchase', 'customers_without_purchase']) AS name,
+       unnest([l.refund_lines, l.zero_amounts, l.losses, l.rounded_amounts, t.duplicates, w.lines, w.days, w.customers]) AS n
+FROM lines AS l, twins AS t, without_purchase AS w

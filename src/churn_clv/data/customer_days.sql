@@ -21,6 +21,7 @@ valued AS (
         day,
         coalesce(
             CAST(CASE WHEN $has_margin THEN margin
+                      WHEN $margin_rate = 1 THEN net
                       ELSE CAST(net * CAST($margin_rate AS DECIMAL(7, 6)) AS DECIMAL(38, 6)) END AS DOUBLE),
             1.0
         ) AS amount,

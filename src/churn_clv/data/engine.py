@@ -9,11 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
 from churn_clv.errors import InputError
+
+
+class Answer(Protocol):
+    def fetchall(self) -> list[Any]: ...
+
+
+class Connection(Protocol):
+    """What answers the data room's SQL: DuckDB's connection, or a `SparkConnection`."""
+
+    def execute(self, query: str, parameters: Any = None, /) -> Answer: ...
 
 
 def connect(
@@ -57,7 +67,7 @@ def scratch_folder(parent: str) -> Path:
         Path(parent).mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="churn_clv_", dir=parent))
     except OSError as failure:
-        raise InputError(f"data.spill_directory: {parent}: cannot be written ({failure.strerror})") from None
+        raise InputError(f"{parent}: cannot be written ({failure.strerror})") from None
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -74,7 +84,7 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def run(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+def run(connection: Connection, sql: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     """Execute a statement with bound values and return every row; DuckDB 2 wants a result read to its end."""
     return connection.execute(sql, values or {}).fetchall()
 

@@ -41,12 +41,17 @@ def features_at(log: Log, cutoffs: Sequence[date], feature_set: str = "behaviour
     calendar. refund_share: refunded of gross money. repeated_product_share: products on a purchase day that the
     customer had bought before.
     """
+    return joined_at(log, *features_read(log, feature_set), cutoffs=list(cutoffs))
+
+
+def features_read(log: Log, feature_set: str) -> tuple[list[str], list[str]]:
+    """Return which queries tell a set's features of a log, and the columns, in their order, that the log can tell."""
     wanted = FEATURE_SETS[feature_set]
     mapped = log.line_columns - (set() if log.has_amount else {"amount"})
     names = [name for name, columns in QUERIES.items() if not set(columns).isdisjoint(wanted)]
     queries = [name for name in names if NEEDS.get(name) in {None, *mapped}]
     found = {column for name in queries for column in QUERIES[name]} - (frozenset() if log.has_amount else MONEY)
-    return joined_at(log, queries, [column for column in wanted if column in found], cutoffs=list(cutoffs))
+    return queries, [column for column in wanted if column in found]
 
 
 def outcomes_after(log: Log, labels: Sequence[LabelWindow]) -> pd.DataFrame:

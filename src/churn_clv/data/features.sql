@@ -1,5 +1,6 @@
 -- Behaviour of every customer at every cutoff, in one pass over the purchase days. A row sees nothing after its
--- cutoff: the gap before a purchase looks back only. Sums are of integers or decimals, so no row order shows.
+-- cutoff: the gap before a purchase looks back only; the gaps add up to the days from first to last. Sums are of integers
+-- or decimals, so no row order shows.
 WITH cutoffs AS (
     SELECT unnest(CAST($cutoffs AS DATE[])) AS cutoff
 ),
@@ -7,7 +8,8 @@ WITH cutoffs AS (
 purchases AS (
     SELECT customer_id,
            day,
-           CAST(amount AS DECIMAL(38, 6)) AS amount,
+           amount,
+           CAST(amount AS DECIMAL(38, 6)) AS money,
            lines,
            day - lag(day) OVER (PARTITION BY customer_id ORDER BY day) AS gap
     FROM customer_days
@@ -28,32 +30,36 @@ counted AS (
            count(*) - 1 AS x,
            min(p.day) AS first_day,
            max(p.day) AS last_day,
-           sum(p.gap) AS sum_gap,
            sum(p.gap * p.gap) AS sum_gap_squared,
            arg_max(p.gap, p.day) AS last_gap,
-           sum(CASE WHEN p.day > c.cutoff - 28 THEN 1 ELSE 0 END) AS last_28,
-           sum(CASE WHEN p.day > c.cutoff - 91 THEN 1 ELSE 0 END) AS last_91,
-           CAST(sum(p.amount) AS DOUBLE) AS total,
-           CAST(max(p.amount) AS DOUBLE) AS largest,
-           CAST(arg_max(p.amount, p.day) AS DOUBLE) AS latest,
-           CAST(arg_min(p.amount, p.day) AS DOUBLE) AS earliest,
-           CAST(sum(CASE WHEN p.day > c.cutoff - 91 THEN p.amount ELSE 0 END) AS DOUBLE) AS total_last_91,
+           count(CASE WHEN p.day > c.cutoff - 28 THEN 1 END) AS last_28,
+           count(CASE WHEN p.day > c.cutoff - 91 THEN 1 END) AS last_91,
+           CAST(sum(p.money) AS DOUBLE) AS total,
+           max(p.amount) AS largest,
+           arg_max(p.amount, p.day) AS latest,
+           arg_min(p.amount, p.day) AS earliest,
+           CAST(coalesce(sum(CASE WHEN p.day > c.cutoff - 91 THEN p.money END), 0) AS DOUBLE) AS total_last_91,
            sum(p.lines) AS lines
     FROM cutoffs AS c
     JOIN purchases AS p ON p.day <= c.cutoff
     GROUP BY c.cutoff, p.customer_id
+),
+
+averaged AS (
+    SELECT *, (last_day - first_day) / nullif(CAST(x AS DOUBLE), 0) AS mean_gap
+    FROM counted
 )
 
 SELECT n.cutoff,
        n.customer_id,
        CAST(n.x AS DOUBLE) AS frequency,
        (n.cutoff - n.last_day) / greatest(n.cutoff - n.first_day, 1.0) AS silence_share,
-       n.sum_gap / nullif(CAST(n.x AS DOUBLE), 0) AS mean_gap_days,
+       n.mean_gap AS mean_gap_days,
        CASE WHEN n.x > 1 THEN
-            sqrt(greatest(n.sum_gap_squared / CAST(n.x AS DOUBLE) - (n.sum_gap / CAST(n.x AS DOUBLE)) ** 2, 0))
-            / nullif(n.sum_gap / CAST(n.x AS DOUBLE), 0) END AS gap_variation,
-       n.last_gap / nullif(n.sum_gap / CAST(n.x AS DOUBLE), 0) AS last_gap_ratio,
-       (n.cutoff - n.last_day) / nullif(n.sum_gap / CAST(n.x AS DOUBLE), 0) AS overdue_ratio,
+            sqrt(greatest(n.sum_gap_squared / CAST(n.x AS DOUBLE) - n.mean_gap ** 2, 0))
+            / nullif(n.mean_gap, 0) END AS gap_variation,
+       n.last_gap / nullif(n.mean_gap, 0) AS last_gap_ratio,
+       (n.cutoff - n.last_day) / nullif(n.mean_gap, 0) AS overdue_ratio,
        CAST(n.last_28 AS DOUBLE) AS purchases_last_28_days,
        CAST(n.last_91 AS DOUBLE) AS purchases_last_91_days,
        CAST(n.last_91 AS DOUBLE) / (n.x + 1) AS purchases_share_last_91_days,
@@ -64,5 +70,5 @@ SELECT n.cutoff,
        n.total_last_91 AS amount_last_91_days,
        CAST(n.lines AS DOUBLE) / (n.x + 1) AS lines_per_purchase,
        CAST(coalesce(r.refund_days, 0) AS DOUBLE) AS refund_days
-FROM counted AS n
+FROM averaged AS n
 LEFT JOIN refunds AS r ON r.cutoff = n.cutoff AND r.customer_id = n.customer_id

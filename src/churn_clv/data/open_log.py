@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,9 +15,12 @@ from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.data.sources import no_such_file
+from churn_clv.data.spark_engine import spark_session
+from churn_clv.data.spark_log import SparkLog, read_events_on_spark, read_transactions_on_spark
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.errors import InputError, nearest
 
+_Log = TypeVar("_Log", TransactionLog, SparkLog)
 # More texts than this name customers rather than groups of them, and the categories leave with the model.
 MOST_TEXTS = 50
 # Data set -> its frame, and what its columns mean.
@@ -66,26 +70,63 @@ def open_log(
         See `read_transactions` and `read_events`.
     """
     connection = engine.connect(memory_limit, threads, spill_directory)
-    if source == "file":
-        lines: Path | pd.DataFrame = Path(path or "").expanduser()
-        if not os.path.exists(lines):
-            raise InputError(f"data.path: {no_such_file(lines)}")
-    else:
-        lines = simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
+    lines = _lines(source, path, simulated)
     log = read_transactions(lines, known_columns(source, columns), rules, connection)
-    log = with_events(log, source, events, rules) if use_events else log
+    log = with_events(log, source, events, rules, read_events) if use_events else log
     engine.lock(connection)
     return log
 
 
-def with_events(log: TransactionLog, source: str, events: EventsTable | None, rules: ReadingRules) -> TransactionLog:
+def open_log_on_spark(
+    source: str,
+    path: str | None,
+    columns: Columns,
+    rules: ReadingRules,
+    *,
+    events: EventsTable | None = None,
+    use_events: bool = True,
+    simulated: dict[str, Any] | None = None,
+    master: str | None = None,
+) -> SparkLog:
+    """Read and clean a log on Spark; the parameters are those of `open_log`.
+
+    Parameters
+    ----------
+    path
+        Of files that every machine of the cluster sees under it, or an address such as s3a://bucket/log.
+    master
+        See `churn_clv.data.spark_engine.spark_session`.
+    """
+    far = source == "file" and path is not None and "://" in path
+    lines = path if far and path else _lines(source, path, simulated)
+    session = spark_session(master)
+    log = read_transactions_on_spark(lines, known_columns(source, columns), rules, session=session)
+    return with_events(log, source, events, rules, read_events_on_spark) if use_events else log
+
+
+def _lines(source: str, path: str | None, simulated: dict[str, Any] | None) -> Path | pd.DataFrame:
+    if source != "file":
+        return simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
+    lines = Path(path or "").expanduser()
+    if not os.path.exists(lines):
+        raise InputError(f"data.path: {no_such_file(lines)}")
+    return lines
+
+
+def with_events(
+    log: _Log,
+    source: str,
+    events: EventsTable | None,
+    rules: ReadingRules,
+    read: Callable[[Any, _Log, EventsTable, ReadingRules], _Log],
+) -> _Log:
     """Return the log with the events of a file or of its data set, or as it is where there are none."""
     if events is None:
         if source != "complete_journey":
             return log
-        return read_events(datasets.complete_journey_events(), log, EventsTable("", kind="kind"), rules)
+        return read(datasets.complete_journey_events(), log, EventsTable("", kind="kind"), rules)
     try:
-        found = read_events(events.path, log, events, rules)
+        found = read(events.path, log, events, rules)
     except InputError as error:
         raise InputError(f"data.events.path: {error}") from None
     if found.events is not None and found.events.rows_in and not found.events.rows_out:

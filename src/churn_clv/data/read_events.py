@@ -8,13 +8,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, CleaningStep, removals
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
-from churn_clv.data.sources import Source, open_source
+from churn_clv.data.sources import Header, open_source
 from churn_clv.data.transactions import TransactionLog, stage_sound
 from churn_clv.errors import InputError
 
@@ -47,24 +46,35 @@ def read_events(
     InputError
         For ids and dates as `read_transactions`; for an event without a kind, and for more than 50 kinds.
     """
-    # The kind takes the place of the channel, a text like it.
-    columns = Columns(table.customer_id, table.date, None, channel=table.kind)
-    own = replace(rules, drop_rows=(), margin_rate=None)
+    columns, own = as_lines(table, rules)
     room = log.connection
     with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
         opened = open_source(source, own, room, Path(scratch))
         check_names(opened, table)
         stage_sound(room, opened, columns, own, called="events")
+    return replace(log, events=build_events(room, opened.label, table, rules))
+
+
+def as_lines(table: EventsTable, rules: ReadingRules) -> tuple[Columns, ReadingRules]:
+    """Return how events are read by the door of the log."""
+    # The kind takes the place of the channel, a text like it.
+    columns = Columns(table.customer_id, table.date, None, channel=table.kind)
+    return columns, replace(rules, drop_rows=(), margin_rate=None)
+
+
+def build_events(connection: engine.Connection, label: str, table: EventsTable, rules: ReadingRules) -> CleaningReport:
+    """Fill `events` with the staged ones of the log's customers, and count."""
+    columns, own = as_lines(table, rules)
     if own.duplicates == "drop":
-        engine.run(room, engine.query("drop_duplicates"))
-    names = kind_names(room, opened.label, table)
-    engine.run(room, engine.query("read_events"), {"kinds": list(names), "names": list(names.values())})
-    report = report_on(room, columns, own)
-    engine.run(room, "DROP TABLE staged")
-    return replace(log, events=report)
+        engine.run(connection, engine.query("drop_duplicates"))
+    names = kind_names(connection, label, table)
+    engine.run(connection, engine.query("read_events"), {"kinds": list(names), "names": list(names.values())})
+    report = report_on(connection, columns, own)
+    engine.run(connection, "DROP TABLE staged")
+    return report
 
 
-def check_names(source: Source, table: EventsTable) -> None:
+def check_names(source: Header, table: EventsTable) -> None:
     """Refuse columns that are not there, each by its own key."""
     for key in ("customer_id", "date", "kind"):
         name = getattr(table, key)
@@ -72,7 +82,7 @@ def check_names(source: Source, table: EventsTable) -> None:
             source.name_of(key, name, f"Name the right column: data.events.{key} in a config.")
 
 
-def kind_names(connection: duckdb.DuckDBPyConnection, label: str, table: EventsTable) -> dict[str, str]:
+def kind_names(connection: engine.Connection, label: str, table: EventsTable) -> dict[str, str]:
     """Return each kind as it is written -> its name here; of events without a column of kinds, none."""
     if table.kind is None:
         return {}
@@ -102,7 +112,7 @@ def name_of_kind(kind: str) -> str:
     return re.sub(r"[\W_]+", "_", kind.lower()).strip("_")
 
 
-def report_on(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: ReadingRules) -> CleaningReport:
+def report_on(connection: engine.Connection, columns: Columns, rules: ReadingRules) -> CleaningReport:
     """Count what was left out of the events; rows out are those of customers of the log."""
     fates = dict(engine.run(connection, "SELECT fate, count(*) FROM staged GROUP BY fate"))
     [(kept,)] = engine.run(connection, "SELECT count(*) FROM events")

@@ -1,21 +1,12 @@
-"""Which column plays which role, built as expressions so that no name or value becomes SQL text."""
+"""Which column plays which role, as a query in which names are quoted and values are bound."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from duckdb import (
-    CaseExpression,
-    ColumnExpression,
-    ConstantExpression,
-    Expression,
-    FunctionExpression,
-    SQLExpression,
-)
-
-from churn_clv.data import engine
 from churn_clv.data.contract import Columns, ReadingRules, Value
-from churn_clv.data.sources import Source
+from churn_clv.data.engine import quote
+from churn_clv.data.sources import Header
 from churn_clv.errors import InputError
 
 NATIVE_DATES = {"DATE", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"}
@@ -34,23 +25,32 @@ NUMBERS = FLOATS | {
 }
 
 
-def roles(source: Source, columns: Columns, rules: ReadingRules) -> list[Expression]:
-    """Return the source's columns under the names that cleaning.sql knows."""
-    types = dict(zip(source.lines.columns, map(str, source.lines.types), strict=True))
+def roles(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, dict[str, Value]]:
+    """Return a query on the view `source_lines`, under the names that cleaning.sql knows, and the values of its $names."""
     names = {role: source.name_of(role, name, remedy_for(role)) for role, name in columns.mapped().items()}
     refuse_shared(source, names)
-    refuse_inexact_ids(source, columns, types[names["customer_id"]])
-    text = {role: ColumnExpression(name).cast("VARCHAR") for role, name in names.items()}
-    nothing = ConstantExpression(None).cast("VARCHAR")
-    chosen = [text.get(role, nothing).alias(role) for role in ("customer_id", "order_id", "product_id", "channel")]
-    chosen += dates(names["date"], types[names["date"]], rules.date_format)
+    refuse_inexact_ids(source, columns, source.types[names["customer_id"]])
+    chosen = {
+        role: as_text(quote(names[role])) if role in names else "CAST(NULL AS VARCHAR)"
+        for role in ("customer_id", "order_id", "product_id", "channel")
+    }
+    chosen |= dates(names["date"], source.types[names["date"]], rules.date_format)
     for role in ("amount", "margin", "quantity"):
-        chosen += numbers(role, names.get(role), types)
-    whole_row = FunctionExpression("hash", *(ColumnExpression(name) for name in source.lines.columns))
-    return [*chosen, dropped_by(source, rules).alias("dropped_by"), whole_row.alias("row_hash")]
+        chosen |= numbers(role, names.get(role), source.types)
+    chosen["dropped_by"], values = dropped_by(source, rules)
+    chosen["row_hash"] = f"hash({', '.join(map(quote, source.types))})"
+    listed = ", ".join(f"{expression} AS {name}" for name, expression in chosen.items())
+    if "$date_format" in chosen["date_native"] + chosen["date_offset"]:  # DuckDB takes no value that is not asked for
+        values["date_format"] = rules.date_format
+    return f"SELECT {listed} FROM source_lines", values  # noqa: S608 (quoted)
 
 
-def refuse_shared(source: Source, names: dict[str, str]) -> None:
+def as_text(expression: str) -> str:
+    """Return an expression as text."""
+    return f"CAST({expression} AS VARCHAR)"
+
+
+def refuse_shared(source: Header, names: dict[str, str]) -> None:
     """Refuse one column as two of customer, date and amount: a message about one would tell the other."""
     chosen = [names[role] for role in ("customer_id", "date", "amount") if role in names]
     if len(set(chosen)) < len(chosen):
@@ -65,7 +65,7 @@ def remedy_for(role: str) -> str:
     return f"Name the right column: data.columns.{role} in a config{options.get(role, '')}."
 
 
-def refuse_inexact_ids(source: Source, columns: Columns, kind: str) -> None:
+def refuse_inexact_ids(source: Header, columns: Columns, kind: str) -> None:
     """Refuse ids of a type that cannot be kept exactly as text."""
     if kind in FLOATS:
         raise InputError(
@@ -76,15 +76,11 @@ def refuse_inexact_ids(source: Source, columns: Columns, kind: str) -> None:
         raise InputError(f"{source.label}: column {columns.customer_id!r} holds {kind}, not ids: write them as text")
 
 
-def dates(name: str, kind: str, date_format: str | None) -> list[Expression]:
+def dates(name: str, kind: str, date_format: str | None) -> dict[str, str]:
     """Return a date column as date_native, date_offset and date_text; those that do not apply are NULL."""
-    column = ColumnExpression(name)
-    trimmed = FunctionExpression("trim", column.cast("VARCHAR"))
-    found = {
-        "native": ConstantExpression(None),
-        "offset": ConstantExpression(None),
-        "text": ConstantExpression(None),
-    }
+    column = quote(name)
+    trimmed = f"trim({as_text(column)})"
+    found = {"native": "NULL", "offset": "NULL", "text": "NULL"}
     if kind in NATIVE_DATES:
         found["native"] = column
     elif kind == "TIMESTAMP WITH TIME ZONE":
@@ -92,47 +88,54 @@ def dates(name: str, kind: str, date_format: str | None) -> list[Expression]:
     else:
         found["text"] = trimmed
         if date_format is not None:
-            parsed = FunctionExpression("try_strptime", trimmed, ConstantExpression(date_format))
-            found["offset" if "%z" in date_format.lower() else "native"] = parsed
+            found["offset" if "%z" in date_format.lower() else "native"] = f"try_strptime({trimmed}, $date_format)"
     casts = {"native": "TIMESTAMP", "offset": "TIMESTAMPTZ", "text": "VARCHAR"}
-    return [expression.cast(casts[part]).alias(f"date_{part}") for part, expression in found.items()]
+    return {f"date_{part}": f"CAST({expression} AS {casts[part]})" for part, expression in found.items()}
 
 
-def numbers(role: str, name: str | None, types: dict[str, str]) -> list[Expression]:
+def numbers(role: str, name: str | None, types: dict[str, str]) -> dict[str, str]:
     """Return a number column as <role>_number where it is one, as <role>_text where it is text."""
     is_number = name is not None and (types[name] in NUMBERS or types[name].startswith("DECIMAL"))
-    column = ConstantExpression(None) if name is None else ColumnExpression(name)
-    number = column if is_number else ConstantExpression(None)
-    text = ConstantExpression(None) if is_number else FunctionExpression("trim", column.cast("VARCHAR"))
-    return [number.cast("DOUBLE").alias(f"{role}_number"), text.cast("VARCHAR").alias(f"{role}_text")]
+    column = "NULL" if name is None else quote(name)
+    number = column if is_number else "NULL"
+    text = "NULL" if is_number or name is None else f"trim({as_text(column)})"
+    return {f"{role}_number": f"CAST({number} AS DOUBLE)", f"{role}_text": as_text(text)}
 
 
-def dropped_by(source: Source, rules: ReadingRules) -> Expression:
-    """Return the number, from 1, of the first drop_rows rule that a line meets."""
-    chosen: Expression | None = None
+def dropped_by(source: Header, rules: ReadingRules) -> tuple[str, dict[str, Value]]:
+    """Return the number, from 1, of the first drop_rows rule that a line meets, as an expression; and its values."""
+    branches: list[str] = []
+    bound: dict[str, Value] = {}
     for number, rule in enumerate(rules.drop_rows, start=1):
         if not rule:
             raise InputError(f"drop_rows: rule {number} names no column and would leave out every row")
-        meets = ConstantExpression(True)
+        parts = []
         for name, values in rule.items():
-            meets &= holds_one_of(source.name_of("drop_rows", name, "Mend data.drop_rows."), values)
-        result = ConstantExpression(number)
-        chosen = CaseExpression(meets, result) if chosen is None else chosen.when(meets, result)
-    return (ConstantExpression(None) if chosen is None else chosen).cast("INTEGER")
+            column = source.name_of("drop_rows", name, "Mend data.drop_rows.")
+            parts.append(holds_one_of(column, values, bound))
+        branches.append(f"WHEN {' AND '.join(parts)} THEN {number}")
+    chosen = f"CASE {' '.join(branches)} END" if branches else "NULL"
+    return f"CAST({chosen} AS INTEGER)", bound
 
 
-def holds_one_of(name: str, values: Sequence[Value]) -> Expression:
-    """Return whether a column holds one of the values; numbers compare as numbers, booleans in any case."""
-    text = ColumnExpression(name).cast("VARCHAR")
-    holds: Expression = ConstantExpression(False)
+def holds_one_of(name: str, values: Sequence[Value], bound: dict[str, Value]) -> str:
+    """Return whether a column holds one of the values; numbers compare as numbers, booleans in any case.
+
+    The values go into `bound`, which the caller collects.
+    """
+    text = as_text(quote(name))
+    holds = ["FALSE"]
     for value in values:
+        place = f"drop_{len(bound)}"
         if value is None:
-            holds |= text.isnull() | (text == ConstantExpression(""))
+            holds.append(f"{text} IS NULL OR {text} = ''")
         elif isinstance(value, bool):
-            holds |= FunctionExpression("lower", text) == ConstantExpression(str(value).lower())
+            holds.append(f"lower({text}) = ${place}")
+            bound[place] = str(value).lower()
         elif isinstance(value, int | float):
-            number = SQLExpression(f"TRY_CAST({engine.quote(name)} AS DOUBLE)")
-            holds |= number == ConstantExpression(float(value))
+            holds.append(f"TRY_CAST({quote(name)} AS DOUBLE) = ${place}")
+            bound[place] = float(value)
         else:
-            holds |= text == ConstantExpression(value)
-    return holds
+            holds.append(f"{text} = ${place}")
+            bound[place] = value
+    return f"({' OR '.join(holds)})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-MOST_CUSTOMERS = 10_000_000
+MOST_CUSTOMERS = 10_000_000  # of a log in one piece
+PART_CUSTOMERS = 250_000
 
 
 @dataclass(frozen=True)
@@ -57,26 +59,76 @@ def simulate_log(
     >>> log["customer_id"].nunique(), list(log.columns)
     (100, ['customer_id', 'date', 'amount'])
     """
+    _check(customers, days, arrival_days)
+    if customers > MOST_CUSTOMERS:
+        raise ValueError(
+            f"a log in one piece is drawn in memory: at most {MOST_CUSTOMERS:,} customers, not {customers:,}; "
+            "churn-clv simulate draws more into a folder (a name without .csv or .parquet)"
+        )
+    ids = _ids(range(1, customers + 1), customers)
+    return _lines(np.random.default_rng(seed), ids, start, days, arrival_days, truth or Truth())
+
+
+def simulate_parts(
+    *,
+    customers: int,
+    seed: int,
+    start: date = date(2023, 1, 1),
+    days: int = 730,
+    arrival_days: int = 365,
+    truth: Truth | None = None,
+    part_customers: int = PART_CUSTOMERS,
+) -> Iterator[pd.DataFrame]:
+    """Draw a log of any size in parts of some customers each, every part with random numbers of its own.
+
+    Not the customers that `simulate_log` draws with the same seed, but customers of the same law.
+
+    Returns
+    -------
+    Frames as of `simulate_log`, each in order of date; no customer is in two of them.
+
+    Examples
+    --------
+    >>> parts = list(simulate_parts(customers=100, seed=1, part_customers=40))
+    >>> [part["customer_id"].nunique() for part in parts]
+    [40, 40, 20]
+    """
+    _check(customers, days, arrival_days)
+    begins = range(1, customers + 1, part_customers)
+    for begin, own in zip(begins, np.random.SeedSequence(seed).spawn(len(begins)), strict=True):
+        ids = _ids(range(begin, min(begin + part_customers, customers + 1)), customers)
+        yield _lines(np.random.default_rng(own), ids, start, days, arrival_days, truth or Truth())
+
+
+def _check(customers: int, days: int, arrival_days: int) -> None:
     if customers < 1 or not 1 <= arrival_days <= days:
         raise ValueError("simulate needs at least one customer and 1 <= arrival_days <= days")
-    if customers > MOST_CUSTOMERS:
-        raise ValueError(f"simulate draws all customers in memory: at most {MOST_CUSTOMERS:,}, not {customers:,}")
-    rng, truth = np.random.default_rng(seed), truth or Truth()
-    rate = rng.gamma(truth.r, 1 / truth.alpha, customers)
-    dropout = rng.beta(truth.a, truth.b, customers)
-    first = rng.uniform(0, arrival_days, customers)
+
+
+def _ids(numbers: range, customers: int) -> pd.Series:
+    """Customer numbers as text, all as long as that of the last customer."""
+    return pd.Series(np.char.zfill(np.array(numbers).astype(str), len(str(customers)))).astype("str")
+
+
+def _lines(
+    rng: np.random.Generator, ids: pd.Series, start: date, days: int, arrival_days: int, truth: Truth
+) -> pd.DataFrame:
+    """Draw the purchases of some customers, in order of date and customer."""
+    rate = rng.gamma(truth.r, 1 / truth.alpha, len(ids))
+    dropout = rng.beta(truth.a, truth.b, len(ids))
+    first = rng.uniform(0, arrival_days, len(ids))
     owner, moment = _purchases(rng, rate, dropout, first, float(days))
-    nu = rng.gamma(truth.q, 1 / truth.v, customers)
+    nu = rng.gamma(truth.q, 1 / truth.v, len(ids))
     amount = np.maximum(rng.gamma(truth.p, 1.0, owner.size) / nu[owner], 0.01).round(2)
-    width = len(str(customers))
-    frame = pd.DataFrame(
+    day = np.floor(moment).astype(np.int64)
+    order = np.lexsort((owner, day))
+    return pd.DataFrame(
         {
-            "customer_id": pd.Series(np.char.zfill((owner + 1).astype(str), width)).astype("str"),
-            "date": pd.Timestamp(start) + pd.to_timedelta(np.floor(moment).astype(np.int64), unit="D"),
-            "amount": amount,
+            "customer_id": ids.take(owner[order]).array,
+            "date": pd.Timestamp(start) + pd.to_timedelta(day[order], unit="D"),
+            "amount": amount[order],
         }
     )
-    return frame.sort_values(["date", "customer_id"], kind="stable", ignore_index=True)
 
 
 def _purchases(

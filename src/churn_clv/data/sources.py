@@ -21,22 +21,42 @@ PARQUET_SUFFIXES = {".parquet", ".pq"}
 
 
 @dataclass(frozen=True)
-class Source:
-    """Lines still to be read: a relation, the user's column names in it, and how to point at a row."""
+class Header:
+    """What a source calls its columns, and how to point at one of its rows."""
 
     label: str
-    lines: duckdb.DuckDBPyRelation
-    columns: dict[str, str]  # the user's name -> the relation's
+    columns: dict[str, str]  # the user's name -> the engine's
+    types: dict[str, str]  # the engine's name -> its type, as DuckDB calls it
     place: Callable[[int], str]
-    explain: Callable[[duckdb.Error], InputError]
 
     def name_of(self, role: str, name: str, remedy: str) -> str:
-        """Return the relation's name of a user's column."""
+        """Return the engine's name of a user's column."""
         if name not in self.columns:
             listed = ", ".join(list(self.columns)[:30])
             hint = nearest(name, self.columns)
             raise InputError(f"{self.label}: no column {name!r} for {role}{hint}; it has: {listed}. {remedy}")
         return self.columns[name]
+
+
+@dataclass(frozen=True)
+class Source(Header):
+    """Lines still to be read by DuckDB, and what its failures mean to the user."""
+
+    lines: duckdb.DuckDBPyRelation
+    explain: Callable[[duckdb.Error], InputError]
+    frame: pd.DataFrame | None = None  # what the lines are, where they lie in memory
+
+    def show(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Make the lines readable under a name; a view of a frame cannot stand in a database's file."""
+        if self.frame is None:
+            self.lines.create_view(name, replace=True)
+        else:
+            connection.register(name, self.frame)
+
+
+def types_of(lines: duckdb.DuckDBPyRelation) -> dict[str, str]:
+    """Return the names of a relation's columns -> their types."""
+    return dict(zip(lines.columns, map(str, lines.types), strict=True))
 
 
 def open_source(
@@ -125,7 +145,8 @@ def parquet_source(path: Path, paths: list[Path], connection: duckdb.DuckDBPyCon
     except duckdb.Error as failure:
         raise explain(failure) from None
     place = partial(place_in, paths, read, lambda part, row: None)
-    return Source(path.name, lines, {name: name for name in lines.columns}, place, explain)
+    types = types_of(lines)
+    return Source(path.name, {name: name for name in types}, types, place, lines, explain)
 
 
 def csv_source(
@@ -154,7 +175,10 @@ def csv_source(
 
     columns = {name: f"c{i}" for i, name in enumerate(names)}
     place = partial(place_in, paths, read, line)
-    return Source(path.name, read(paths), columns, place, lambda failure: csv_files.explain(failure, path.name))
+    lines = read(paths)
+    return Source(
+        path.name, columns, types_of(lines), place, lines, lambda failure: csv_files.explain(failure, path.name)
+    )
 
 
 def place_in(
@@ -190,7 +214,7 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
         lines = connection.from_df(plain)
     except duckdb.Error as failure:
         raise explain(failure) from None
-    return Source("the frame", lines, columns, lambda row: f"row {row + 1:,}", explain)
+    return Source("the frame", columns, types_of(lines), lambda row: f"row {row + 1:,}", lines, explain, plain)
 
 
 def needs_text(column: pd.Series) -> bool:

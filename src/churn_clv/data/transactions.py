@@ -12,13 +12,12 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from duckdb import ColumnExpression
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, refuse, report_on
 from churn_clv.data.contract import Columns, ReadingRules, ValueIs, check_margin, known_zone, setting
 from churn_clv.data.roles import roles
-from churn_clv.data.sources import Source, open_source
+from churn_clv.data.sources import Header, Source, open_source
 from churn_clv.errors import InputError
 
 
@@ -141,32 +140,34 @@ def stage_sound(
 
 def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
     """Read every line once into the table `staged`, parsed and with its fate."""
-    zone = known_zone(rules.timezone)
     check_format(connection, rules.date_format)
-    latest = datetime.now(zone).date() + timedelta(days=1)  # a shop may be a day ahead of `timezone`
+    sql, values = staging(source, columns, rules)
     try:
-        raw = source.lines.select(*roles(source, columns, rules))
-        raw.create_view("raw_lines", replace=True)
-        engine.run(
-            connection,
-            engine.query("cleaning"),
-            {
-                "timezone": rules.timezone,
-                "iso": rules.date_format is None,
-                "number": number_pattern(rules.decimal),
-                "missing_customer": "no_customer" if rules.missing_customer_id == "drop" else "error:no_customer",
-                "start": rules.start,
-                "end": rules.end,
-                "latest": latest,
-                "has_amount": columns.amount is not None,
-                "has_margin": columns.margin is not None,
-            },
-        )
-        engine.run(connection, "DROP VIEW raw_lines")
+        source.show(connection, "source_lines")
+        engine.run(connection, sql, values)
+        engine.run(connection, "DROP VIEW source_lines")
     except duckdb.OutOfMemoryException:
         raise  # not the file's fault
     except duckdb.Error as failure:
         raise source.explain(failure) from None
+
+
+def staging(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, dict[str, Any]]:
+    """Return the statement that fills `staged` from the view `source_lines`, for any engine, and its values."""
+    latest = datetime.now(known_zone(rules.timezone)).date() + timedelta(days=1)  # a shop may be a day ahead of it
+    raw, chosen = roles(source, columns, rules)
+    values = chosen | {
+        "timezone": rules.timezone,
+        "iso": rules.date_format is None,
+        "number": number_pattern(rules.decimal),
+        "missing_customer": "no_customer" if rules.missing_customer_id == "drop" else "error:no_customer",
+        "start": rules.start,
+        "end": rules.end,
+        "latest": latest,
+        "has_amount": columns.amount is not None,
+        "has_margin": columns.margin is not None,
+    }
+    return engine.query("cleaning").replace("raw_lines", f"({raw})"), values
 
 
 def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
@@ -188,7 +189,7 @@ def number_pattern(decimal: str) -> str:
     return rf"[+-]?(\d+({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?"
 
 
-def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules: ReadingRules) -> None:
+def build_tables(connection: engine.Connection, columns: Columns, rules: ReadingRules) -> None:
     """Fill `transactions` with the lines kept and `customer_days` with their days."""
     if rules.duplicates == "drop":
         engine.run(connection, engine.query("drop_duplicates"))
@@ -197,9 +198,11 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
     optional = [
         role for role in ("order_id", "product_id", "quantity", "channel", "margin") if role in columns.mapped()
     ]
-    kept = connection.table("staged").filter(ColumnExpression("fate").isnull())
-    engine.run(connection, "DROP TABLE IF EXISTS transactions")
-    kept.select("customer_id", "day", "amount", *optional).create("transactions")
+    listed = ", ".join(["customer_id", "day", "amount", *optional])
+    engine.run(
+        connection,
+        f"CREATE OR REPLACE TABLE transactions AS SELECT {listed} FROM staged WHERE fate IS NULL",  # noqa: S608
+    )
     manner = {
         "positive_net": rules.purchase_rule == "positive_net",
         "has_margin": columns.margin is not None,
@@ -208,7 +211,7 @@ def build_tables(connection: duckdb.DuckDBPyConnection, columns: Columns, rules:
     engine.run(connection, engine.query("customer_days"), manner)
 
 
-def extent(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date, int]:
+def extent(connection: engine.Connection, label: str) -> tuple[date, date, int]:
     """Return the first and the last day of the sound lines, those outside a sample included, and the number of customers."""
     [(first_day, last_day)] = engine.run(
         connection, "SELECT min(day), max(day) FROM staged WHERE fate IS NULL OR fate = 'outside_sample'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +13,12 @@ import pandas as pd
 from churn_clv.customer_table import score_table
 from churn_clv.data import engine
 from churn_clv.data.log_parts import parts_of
+from churn_clv.data.spark_log import SparkLog
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.delivery.score_parts import write_scores
+from churn_clv.delivery.spark_scores import Score, score_on_spark
 from churn_clv.everyone import Everyone, gather
+from churn_clv.score import FittedModels
 from churn_clv.score_log import customer_table
 from churn_clv.segmentation import save_rates
 from churn_clv.segments.lists import win_back
@@ -26,7 +30,7 @@ _PLANNED = ["channel", "contact_profit", "expected_outlay"]
 _SUMS = ["customers", "expected_spend", "value_at_risk", "clv"]
 
 
-def score_everyone(run: Run, log: TransactionLog, place: Path, progress: Callable[[str], None]) -> Run:
+def score_everyone(run: Run, log: TransactionLog | SparkLog, place: Path, progress: Callable[[str], None]) -> Run:
     """Return the run with everyone scored, and with everyone's numbers in its grid, its budgets and its equity.
 
     Parameters
@@ -37,8 +41,14 @@ def score_everyone(run: Run, log: TransactionLog, place: Path, progress: Callabl
         A folder of which the scores will be moved into the run's own; see `churn_clv.delivery.run_folder.write_run`.
     """
     data = run.config.data
-    folder = engine.scratch_folder(str(place))
-    _score_parts(run, log, folder, progress)
+    folder = engine.scratch_folder(str(place)) / "scores"
+    rates = None if run.config.actions.save_rates is None else save_rates(run.config.actions.save_rates)
+    score = partial(planned, as_of=run.windows.score_as_of, rates=rates)
+    if isinstance(log, SparkLog):
+        score_on_spark(run.models, log, run.windows.score_as_of, str(folder), run.given, score=score)
+        log.release()
+    else:
+        _score_parts(run, log, folder, score, progress)
     spill = data.spill_directory or str(place)
     everyone = gather(folder, run.config.actions.budget, data.memory_limit, data.threads, spill)
     return with_everyone(run, everyone)
@@ -60,19 +70,19 @@ def with_everyone(run: Run, everyone: Everyone) -> Run:
     return replace(run, production_grid=table, segmentation=segmentation, everyone=everyone)
 
 
-def _score_parts(run: Run, log: TransactionLog, folder: Path, progress: Callable[[str], None]) -> None:
+def _score_parts(run: Run, log: TransactionLog, folder: Path, score: Score, progress: Callable[[str], None]) -> None:
     as_of, done = run.windows.score_as_of, 0
-    rates = None if run.config.actions.save_rates is None else save_rates(run.config.actions.save_rates)
+    folder.mkdir()
     for number, part in enumerate(parts_of(log, as_of, PART_CUSTOMERS)):
         table = customer_table(run.models, part, as_of, run.given)
-        write_scores(planned(run, table, as_of, rates), folder / f"part-{number:05d}.parquet")
+        write_scores(score(run.models, table), folder / f"part-{number:05d}.parquet")
         done += len(table)
         progress(f"score everyone: {done:,} of {log.n_customers:,} customers")
 
 
-def planned(run: Run, table: pd.DataFrame, as_of: date, rates: pd.Series | None) -> pd.DataFrame:
+def planned(models: FittedModels, table: pd.DataFrame, as_of: date, rates: pd.Series | None) -> pd.DataFrame:
     """Score the customers of a table, without reasons, and say how each is contacted and whether she is to be won back."""
-    scores = score_table(run.models, table, as_of, with_reasons=False)
-    plan = contact_plan(scores, run.models.playbook, value_is=run.log.value_is, save_rate=rates)
+    scores = score_table(models, table, as_of, with_reasons=False)
+    plan = contact_plan(scores, models.playbook, value_is=models.settings.value_is, save_rate=rates)
     back = win_back(scores.assign(reasons=""), plan)
     return scores.join(plan[_PLANNED]).assign(win_back=scores.index.isin(back.index), as_of=as_of)

@@ -194,6 +194,15 @@ def latest_run(place: Path) -> Path:
     return max(complete, key=lambda folder: folder.name)
 
 
+def scores_of(place: Path) -> Path:
+    """Return where the scores of a run folder, or of the newest run below a folder, stand: a file, or a folder of parts;
+    another file is its own answer."""
+    if not place.is_dir():
+        return place
+    run = latest_run(place)
+    return run / SCORES if (run / SCORES).is_dir() else run / "scores.parquet"
+
+
 def started_at(folder: Path) -> datetime:
     """Return when the run of a folder began, in UTC, from the folder's name."""
     return datetime.strptime(folder.name.split("-")[0], _STAMP).replace(tzinfo=UTC)

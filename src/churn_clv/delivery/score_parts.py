@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from churn_clv.delivery.tables import TABLE_SUFFIXES, spreadsheet_safe
 from churn_clv.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Merge = Callable[[list[Path], Path], object]
 
@@ -46,14 +50,20 @@ def write_scores(scores: pd.DataFrame, path: Path, header: bool = True) -> None:
     if path.suffix == ".csv":
         spreadsheet_safe(scores.reset_index()).to_csv(path, index=False, header=header)
         return
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    pq.write_table(arrow_scores(scores), path)
+
+
+def arrow_scores(scores: pd.DataFrame) -> pa.Table:
+    """Return scores as Arrow keeps them, their index last; the types are the same whatever the scores hold."""
+    import pyarrow as pa
 
     text = [name for name in scores.columns if name != "as_of" and not pd.api.types.is_numeric_dtype(scores[name])]
     same = scores.astype(dict.fromkeys(text, "str"))
     table = pa.Table.from_pandas(same)
     day = table.schema.get_field_index("as_of")
-    pq.write_table(table.set_column(day, "as_of", table.column("as_of").cast(pa.date32())), path)
+    return table.set_column(day, "as_of", table.column("as_of").cast(pa.date32()))
 
 
 def merge_into(suffix: str) -> Merge | None:

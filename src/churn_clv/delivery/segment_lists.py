@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from churn_clv.data.engine import quote
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError, nearest
-from churn_clv.everyone import Everyone
+from churn_clv.everyone import Everyone, gather
 from churn_clv.segmentation import GRID, Segmentation
 from churn_clv.segments.migration import migration_matrix
 
@@ -76,11 +78,19 @@ def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | N
 
 def _write_everyone(everyone: Everyone, segments: list[str], folder: Path) -> None:
     columns = ["customer_id", *(name for name in LISTED if name != "reasons")]
-    for segment, name in _file_names(sorted(map(str, segments))).items():
-        place = folder / "grid" / f"{name}.parquet"
-        everyone.write(f"{GRID} = ?", [segment], "expected_spend DESC", columns, place)
+    _write_segments(everyone, GRID, segments, columns, folder / "grid")
     everyone.write("contact", [], "contact_profit DESC", columns, folder / "to-contact.parquet")
     everyone.write("win_back", [], "contact_profit DESC, value_at_risk DESC", columns, folder / "win-back.parquet")
+
+
+def _write_segments(
+    everyone: Everyone, scheme: str, segments: list[str], columns: list[str], folder: Path
+) -> list[str]:
+    names = _file_names(sorted(map(str, segments)))
+    for segment, name in names.items():
+        place = folder / f"{name}.parquet"
+        everyone.write(f"CAST({quote(scheme)} AS VARCHAR) = ?", [segment], "expected_spend DESC", columns, place)
+    return [f"{name}.parquet" for name in names.values()]
 
 
 def listed(found: Segmentation) -> pd.DataFrame:
@@ -119,6 +129,8 @@ def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
     InputError
         If the file is no score file, has no such scheme, or the folder exists.
     """
+    if scores.is_dir():
+        return _lists_of_everyone(scores, scheme, folder)
     table = read_small_table(scores, text_column="customer_id").reset_index()
     missing = [name for name in ("customer_id", "expected_spend", "T", "recency") if name not in table]
     if missing:
@@ -129,12 +141,32 @@ def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def _lists_of_everyone(scores: Path, scheme: str, folder: Path) -> list[Path]:
+    """As `lists_of`, from the parts of a large run, as Parquet only."""
+    with whole_folder(folder) as partial, TemporaryDirectory(prefix=".churn_clv_", dir=folder.parent) as spill:
+        everyone = gather(scores, None, None, None, spill)
+        first = everyone.connection.sql("FROM scored LIMIT 1").df()
+        if scheme not in first:
+            _require_scheme(first, scheme)
+        customers = everyone.totals([scheme])["customers"]
+        _require_segments(scheme, int(customers.sum()), int(customers[customers.index.isna()].sum()), len(customers))
+        columns = dict.fromkeys(
+            ["customer_id", *(name for name in LISTED if name in first and name != "contact"), scheme]
+        )
+        names = _write_segments(everyone, scheme, list(customers.index), list(columns), partial)
+        everyone.close()
+    return [folder / name for name in names]
+
+
 def _require_scheme(customers: pd.DataFrame, scheme: str) -> None:
     if scheme not in customers:
         raise InputError(f"no scheme {scheme!r} among the scores{nearest(scheme, [str(c) for c in customers.columns])}")
-    without, segments = int(customers[scheme].isna().sum()), customers[scheme].nunique()
+    _require_segments(scheme, len(customers), int(customers[scheme].isna().sum()), customers[scheme].nunique())
+
+
+def _require_segments(scheme: str, customers: int, without: int, segments: int) -> None:
     if without:
-        raise InputError(f"{without:,} of {len(customers):,} customers have no {scheme}: no list for them")
+        raise InputError(f"{without:,} of {customers:,} customers have no {scheme}: no list for them")
     if segments > MOST_LISTS:
         raise InputError(f"{scheme} has {segments:,} different values, more than {MOST_LISTS}: it names no segments")
 
