@@ -24,6 +24,8 @@ SMOKE_RACES = "fit.py --customers 5000 --repeats 1" "predict.py --customers 5000
   "summary.py --lines 20000 --repeats 1" "features.py --lines 20000 --repeats 1" "churn.py --rows 5000 --rounds 20" \
   "whole.py --lines 5000 20000"
 
+SPARK_SMOKE = failures or (same_frames and odd and not other)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train backtest test planted odd postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
 
@@ -80,8 +82,9 @@ $(BROWSER)/.installed: $(STAMP) requirements-browser.lock tests/browser/package-
 rehearse: setup ## Use a hand-over in fresh environments of its own requirements, with and without MLflow
 	@$(BIN)/python -m pytest -s -m rehearsal tests/rehearsal
 
-spark: setup $(SPARK)/.installed ## Score a customer table with the registered model on a local Spark
+spark: setup $(SPARK)/.installed ## Run data steps, a whole run and the registered model on a local Spark (SMOKE=1: some of it)
 	@PYTHONPATH=$(CURDIR)/$(SPARK) $(BIN)/python -m pytest -m spark --durations=5 tests/rehearsal
+	@PYTHONPATH=$(CURDIR)/$(SPARK) $(BIN)/python -m pytest -m spark --durations=5 $(if $(SMOKE),-k "$(SPARK_SMOKE)") tests/spark
 
 # Beside the environment, not in it: with pyspark among its packages MLflow imports Spark wherever it is imported.
 $(SPARK)/.installed: $(STAMP) requirements-spark.lock

@@ -183,9 +183,3 @@ def test_the_run_folder_holds_everyone_and_says_so(panel_run: Run, scored: pd.Da
     assert done.exit_code == 0, done.output
     stages = {path.stem: len(pd.read_parquet(path)) for path in (tmp_path / "by").iterdir()}
     assert stages == {name.replace(" ", "-"): n for name, n in scored["lifecycle_stage"].value_counts().items()}
-
-
-def test_a_log_no_larger_than_the_panel_is_judged_whole() -> None:
-    run = train(config(panel_customers=None, simulated={"customers": 150, "seed": 11}))
-    assert (run.whole, run.everyone) == (None, None)
-    assert not any("panel" in note for note in run.notes)

@@ -31,6 +31,7 @@ from churn_clv.data.contract import Columns, EventsTable, ReadingRules
 from churn_clv.data.events import events_at
 from churn_clv.data.feature_names import Description
 from churn_clv.data.features import features_at, outcomes_after
+from churn_clv.data.fit_rows import fit_rows
 from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.summary import summarize

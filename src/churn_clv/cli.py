@@ -269,6 +269,26 @@ def export_sql(
         print(f"wrote {out}: a SELECT over {table} for {dialect}")
 
 
+@app.command("summary-sql")
+def summary_sql(
+    table: Annotated[str, typer.Argument(help="The table of transactions, [schema.]name.")],
+    end: LastDay,
+    customer_id: CustomerId = "customer_id",
+    date_column: DateColumn = "date",
+    amount: Amount = "amount",
+    spend: Annotated[
+        Literal["repeat", "all"], typer.Option(help="Days that monetary_value averages; 'repeat' leaves out the first.")
+    ] = "repeat",
+    dialect: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+) -> None:
+    """Print the summary as one SELECT over a table of clean transactions: what export-sql reads."""
+    from churn_clv.data.contract import Columns
+    from churn_clv.delivery.summary_sql import summary_sql as written
+
+    columns = Columns(customer_id=customer_id or "", date=date_column or "", amount=amount or None)
+    print(written(table, end.date(), spend, columns, dialect), end="")
+
+
 @app.command()
 def experiment(
     question: Annotated[Path, typer.Argument(help="An experiment's YAML, for example experiments/engine.yaml.")],

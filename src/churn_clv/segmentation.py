@@ -132,7 +132,7 @@ def check_given(evidence: Evidence, windows: Windows) -> None:
     customers = summarize(evidence.log, windows.score_as_of).index
     if actions.save_rates is not None:
         buyers = evidence.everyone.frame(query("acquired"), {"as_of": windows.score_as_of})["customer_id"]
-        rates_of(pd.Index(buyers), save_rates(actions.save_rates))
+        _rates(actions.save_rates, pd.Index(buyers))
     acquisition_costs(accounts, customers, evidence.given)
     money = {
         "actions.budget": actions.budget, "segments.total_spend": accounts.total_spend,
@@ -259,10 +259,6 @@ def _rival(evidence: Evidence, windows: Windows, judged: pd.DataFrame) -> Rival:
     return rfm_rival(summary, past, did)
 
 
-def _rates(path: str | None, customers: pd.Index) -> pd.Series | None:
-    return None if path is None else rates_of(customers, save_rates(path))
-
-
 def save_rates(path: str) -> pd.Series:
     """Read measured save rates by customer; see `contact_plan`.
 
@@ -283,13 +279,15 @@ def save_rates(path: str) -> pd.Series:
     return rates
 
 
-def rates_of(customers: pd.Index, rates: pd.Series) -> pd.Series:
-    """Return the save rates of customers, all of whom must have one."""
-    found = rates.reindex(customers)
+def _rates(path: str | None, customers: pd.Index) -> pd.Series | None:
+    """The save rates of customers, all of whom must have one."""
+    if path is None:
+        return None
+    found = save_rates(path).reindex(customers)
     missing = int((~found.between(-1, 1)).sum())
     if missing:
         raise InputError(
-            f"actions.save_rates: {missing:,} of {len(found):,} scored customers have no save_rate from -1 to 1; "
+            f"actions.save_rates: {path}: {missing:,} of {len(found):,} scored customers have no save_rate from -1 to 1; "
             "give every customer one"
         )
     return found

@@ -11,7 +11,10 @@ import pytest
 
 from churn_clv.config import parse_config
 from churn_clv.data.simulate import simulate_log
+from churn_clv.data.summary import summarize
+from churn_clv.data.transactions import read_transactions
 from churn_clv.delivery.everyone_scores import score_everyone
+from churn_clv.delivery.summary_sql import summary_sql
 from churn_clv.train import Run, train
 
 if TYPE_CHECKING:
@@ -67,3 +70,17 @@ def test_a_log_on_spark_no_larger_than_the_panel_is_judged_whole(spark: SparkSes
     assert run.everyone is not None
     assert len(run.scores) == run.everyone.total["customers"]
     assert not any("panel" in note for note in run.notes)
+
+
+def test_the_summary_as_sql_runs_on_spark(spark: SparkSession) -> None:
+    """The oracle is the summary of the cleaned log on DuckDB; refunds stand alone, within a day and before a purchase."""
+    lines = simulate_log(customers=200, seed=8)
+    back = lines.sample(frac=0.3, random_state=1)
+    days = pd.to_timedelta([k % 3 * 40 - 40 for k in range(len(back))], unit="D")
+    table = pd.concat([lines, back.assign(amount=-back["amount"], date=back["date"] + days)], ignore_index=True)
+    spark.createDataFrame(table).repartition(4).createOrReplaceTempView("sales")
+    for spend in ("repeat", "all"):
+        query = summary_sql("sales", date(2024, 3, 1), spend, dialect="spark")  # type: ignore[arg-type]
+        found = spark.sql(query).toPandas().set_index("customer_id").sort_index()
+        wanted = summarize(read_transactions(table), date(2024, 3, 1), spend)  # type: ignore[arg-type]
+        pd.testing.assert_frame_equal(found, wanted, rtol=1e-9, check_dtype=False, check_index_type=False)

@@ -47,9 +47,8 @@ def fit_rows(log: Log, cutoff: date, spend: Spend = "repeat") -> FitRows:
     >>> found.spend.to_numpy().tolist()
     [[0.0, 0.0, 2.0], [1.0, 40.0, 1.0]]
     """
-    rows = log.frame(
-        query("fit_rows").replace("FROM summary", f"FROM ({query('summary')})", 1), {"cutoff": cutoff, "spend": spend}
-    )
+    counted = query("fit_rows").replace("FROM summary", "FROM (" + query("summary") + ")")
+    rows = log.frame(counted, {"cutoff": cutoff, "spend": spend})
     of_histories = rows.pop("of_histories").to_numpy(dtype=bool)
     return FitRows(
         rows.loc[of_histories, ["frequency", "recency", "T", "customers"]].reset_index(drop=True),

@@ -53,6 +53,15 @@ def statement(sql: str, values: Mapping[str, Any] | None = None) -> Statement:
     return Statement(_text(tree))
 
 
+def bound(sql: str, values: Mapping[str, Any]) -> str:
+    """Return a query of DuckDB's dialect with its values written into it.
+
+    >>> bound("SELECT $name AS x", {"name": "O'Hara"})
+    "SELECT\\n  'O''Hara' AS x"
+    """
+    return _bound(_parsed(sql).copy(), values).sql(dialect="duckdb", pretty=True, comments=False)
+
+
 @lru_cache(maxsize=256)
 def _parsed(sql: str) -> exp.Expr:
     import sqlglot

@@ -51,7 +51,7 @@ def summarize(log: Log, cutoff: date, spend: Spend = "repeat") -> pd.DataFrame:
     monetary_days    2.0   0.0
     value_to_date   70.0   5.0
     """
-    rows = log.frame(f"{query('summary')} ORDER BY customer_id", {"cutoff": cutoff, "spend": spend})
+    rows = log.frame(query("summary") + " ORDER BY customer_id", {"cutoff": cutoff, "spend": spend})
     return rows.set_index("customer_id")
 
 

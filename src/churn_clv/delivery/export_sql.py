@@ -62,7 +62,7 @@ def scoring_sql(
     """
     if dialect not in DIALECTS:
         raise InputError(f"dialect {shortened(dialect)} is not one of {', '.join(DIALECTS)}")
-    place = _table(table)
+    place = quoted_table(table)
     asked = Asked(purchases, spend, float(horizon_days), float(clv_horizon_days), annual_discount_rate)
     query, error = near_enough(asked)
     header = "".join(f"-- {_one_line(line)}\n" for line in _header(asked, error, dialect, table, currency))
@@ -84,8 +84,8 @@ def model_sql(models: FittedModels, dialect: str, table: str) -> str:
     )
 
 
-def _table(name: str) -> exp.Expr:
-    """Every part of the name quoted, so that it is a name and nothing else."""
+def quoted_table(name: str) -> exp.Expr:
+    """Return a table's name, every part of it quoted, so that it is a name and nothing else."""
     from sqlglot import exp
 
     parts = name.split(".")
