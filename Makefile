@@ -22,7 +22,7 @@ export OMP_WAIT_POLICY ?= passive
 RACES = "fit.py" "predict.py" "summary.py" "features.py" "churn.py" "whole.py"
 SMOKE_RACES = "fit.py --customers 5000 --repeats 1" "predict.py --customers 5000 --repeats 1" \
   "summary.py --lines 20000 --repeats 1" "features.py --lines 20000 --repeats 1" "churn.py --rows 5000 --rounds 20" \
-  "whole.py --lines 5000 20000"
+  "learning_curve.py --quick" "whole.py --lines 5000 20000"
 
 SPARK_SMOKE = failures or (same_frames and odd and not other)
 

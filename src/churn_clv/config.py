@@ -133,10 +133,10 @@ class DataSection(Section):
     events: EventsSection | None = None
     use_events: bool = True
     simulated: SimulatedSection = SimulatedSection()
-    panel_customers: Count | None = 200_000
+    panel_customers: int | None = Field(default=200_000, ge=100)
     memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
     spill_directory: str | None = None
-    threads: Count | None = None
+    threads: int | None = Field(default=None, ge=1, le=1024)
     engine: Literal["duckdb", "spark"] = "duckdb"
     spark_master: str | None = None
 
@@ -160,6 +160,14 @@ class DataSection(Section):
         if self.source != "file" and given:
             raise ValueError(
                 f"{', '.join(given)}: is given, but source {self.source!r} brings its own data; remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_goes_with_spark(self) -> DataSection:
+        if self.spark_master is not None and self.engine != "spark":
+            raise ValueError(
+                f"spark_master: is given, but the engine is {self.engine!r}; set engine: spark, or remove it"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,11 @@ class Everyone:
         """What everyone adds up to: the row of `totals` for all."""
         return self.totals(["as_of"]).iloc[0]
 
+    def segments(self, column: str) -> list[str]:
+        """Return the different values of a column as text, as `write` compares them."""
+        rows = engine.run(self.connection, f"SELECT DISTINCT CAST({engine.quote(column)} AS VARCHAR) FROM scored")  # noqa: S608
+        return sorted(text for (text,) in rows)
+
     def budget(self, scheme: str) -> pd.DataFrame:
         """Return what `churn_clv.segments.outreach.budget_table` would, of everyone."""
         table = self.totals([scheme]).rename(columns={"expected_spend": "value"})
@@ -90,7 +96,7 @@ def gather(
         See `churn_clv.segments.contact_profit.allocate`; the profits and outlays of those who may earn are held in memory.
     """
     connection = engine.connect(memory_limit, threads, spill_directory)
-    connection.read_parquet(str(folder / PARTS)).create_view("parts")
+    connection.read_parquet(glob.escape(str(folder)) + f"/{PARTS}").create_view("parts")
     engine.run(connection, "CREATE TABLE passed_over (customer_id VARCHAR)")
     if budget is not None:
         _pass_over(connection, budget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import duckdb
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -35,6 +37,7 @@ from churn_clv.delivery.leaderboard import reached
 from churn_clv.delivery.run_folder import SCORES, write_run
 from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
+from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES, RUN, best_rival
 from churn_clv.rolling import TASKS, Rolling, roll
 from churn_clv.train import Run, train
@@ -58,7 +61,7 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     check_writable(out / config.name)
     check_store()
     started = datetime.now(UTC)
-    with progress_of(config.name) as progress:
+    with within_limits(), progress_of(config.name) as progress:
         run = train(config, progress)
         if run.whole is not None:
             scored = partial(score_everyone, run, run.whole, out, progress)
@@ -66,6 +69,9 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
         folder = _timed(run, "write the report", progress, lambda: write_run(run, out, started))
         logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
     _print_run(run, folder, logged)
+    if run.everyone is not None:
+        run.everyone.close()
+        shutil.rmtree(run.everyone.folder.parent, ignore_errors=True)
     return run
 
 
@@ -90,7 +96,7 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
     check_writable(out / f"{config.name}-backtest")
     check_store()
     started = datetime.now(UTC)
-    with progress_of(f"{config.name} backtest") as progress:
+    with within_limits(), progress_of(f"{config.name} backtest") as progress:
         rolling = roll(config, progress)
         folder = write_backtest(rolling, out, started)
         page = log_backtest(rolling, folder, question)
@@ -107,6 +113,25 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
         console.print(f"- At some origin: {note}", soft_wrap=True)
     console.print(f"Folder  {folder}\nMLflow  {reached(page)}", soft_wrap=True)
     return rolling
+
+
+@contextmanager
+def within_limits() -> Iterator[None]:
+    """Say in one line that the engine's memory or its disk does not suffice.
+
+    Raises
+    ------
+    InputError
+        In place of the engine's error.
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise InputError(
+            "the engine's memory does not suffice: raise data.memory_limit, and name a folder for the rest in data.spill_directory"
+        ) from None
+    except duckdb.IOException as failure:
+        raise InputError(f"the engine cannot read or write a file: {str(failure).splitlines()[0][:200]}") from None
 
 
 @contextmanager

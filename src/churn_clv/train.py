@@ -76,6 +76,25 @@ class Run:
     given: pd.DataFrame | None = None
     everyone: Everyone | None = None
 
+    @property
+    def customers_of_log(self) -> int:
+        """How many customers the log has, the panel's or not."""
+        return (self.whole or self.log).n_customers
+
+    @property
+    def on_a_panel(self) -> bool:
+        """Whether a panel that is less than everyone was judged."""
+        return len(self.scores) < self.total["customers"]
+
+    @property
+    def total(self) -> pd.Series:
+        """All scored customers: customers, churn_probability (mean), expected_spend, value_at_risk and clv (sums)."""
+        if self.everyone is not None:
+            return self.everyone.total
+        sums = self.scores[["expected_spend", "value_at_risk", "clv"]].sum()
+        means = {"customers": float(len(self.scores)), "churn_probability": self.scores["churn_probability"].mean()}
+        return pd.concat([sums, pd.Series(means)])
+
 
 def train(config: Config, progress: Progress = lambda stage: None) -> Run:
     """Run a config: read, fit, judge, refit, score.

@@ -36,7 +36,7 @@ def test_the_query_gives_the_summary_of_the_cleaned_log(name: str, spend: str) -
     table = lines.rename(columns={"customer_id": 'the "id"', "amount": "total"})
     connection.register("sales", table)
     query = summary_sql("sales", day, spend, Columns('the "id"', "date", "total"))  # type: ignore[arg-type]
-    found = connection.execute(query).df().set_index("customer_id")
+    found = connection.execute(query).df().set_index("customer_id").sort_index()
     wanted = summarize(read_transactions(lines), day, spend)  # type: ignore[arg-type]
     # Sums of decimals: equal to the last digit.
     pd.testing.assert_frame_equal(found, wanted, check_exact=True)

@@ -65,7 +65,7 @@ def scratch_folder(parent: str) -> Path:
     """
     try:
         Path(parent).mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="churn_clv_", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=".churn_clv_", dir=parent))
     except OSError as failure:
         raise InputError(f"{parent}: cannot be written ({failure.strerror})") from None
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -47,4 +47,3 @@ SELECT customer_id,
        CAST(CASE WHEN $spend = 'all' THEN frequency + 1 ELSE frequency END AS DOUBLE) AS monetary_days,
        CAST(all_days AS DOUBLE) AS value_to_date
 FROM money
-ORDER BY customer_id

@@ -148,6 +148,10 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Column
         engine.run(connection, "DROP VIEW source_lines")
     except duckdb.OutOfMemoryException:
         raise  # not the file's fault
+    except duckdb.IOException as failure:
+        if "write" in str(failure).lower() or "no space" in str(failure).lower():
+            raise  # the disk's
+        raise source.explain(failure) from None
     except duckdb.Error as failure:
         raise source.explain(failure) from None
 

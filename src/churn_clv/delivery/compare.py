@@ -29,7 +29,9 @@ SHOWN = (
 )  # fmt: skip
 DECISIVE = (("churn", "log_loss"), ("value", "normalised_gini"))
 # A name, a place in MLflow and the seeds of errors are no settings that make a run better.
-_NO_SETTING = re.compile(r"name$|tracking\.|data\.memory_limit$|evaluation\.")
+_NO_SETTING = re.compile(
+    r"name$|tracking\.|data\.(memory_limit|spill_directory|threads|engine|spark_master)$|evaluation\."
+)
 _PAIRED = ["churn_probability", "expected_spend", "segment", "purchases", "spend"]
 _SAMPLES, _SEED = 200, 1
 

@@ -45,7 +45,8 @@ def score_everyone(run: Run, log: TransactionLog | SparkLog, place: Path, progre
     rates = None if run.config.actions.save_rates is None else save_rates(run.config.actions.save_rates)
     score = partial(planned, as_of=run.windows.score_as_of, rates=rates)
     if isinstance(log, SparkLog):
-        score_on_spark(run.models, log, run.windows.score_as_of, str(folder), run.given, score=score)
+        folder.parent.chmod(0o755)  # executors may be another user
+        score_on_spark(run.models, log, run.windows.score_as_of, folder.resolve().as_uri(), run.given, score=score)
         log.release()
     else:
         _score_parts(run, log, folder, score, progress)
@@ -83,6 +84,8 @@ def _score_parts(run: Run, log: TransactionLog, folder: Path, score: Score, prog
 def planned(models: FittedModels, table: pd.DataFrame, as_of: date, rates: pd.Series | None) -> pd.DataFrame:
     """Score the customers of a table, without reasons, and say how each is contacted and whether she is to be won back."""
     scores = score_table(models, table, as_of, with_reasons=False)
+    # Every customer of the log has one, which was checked before anything was fitted; made-up ones, whom Spark asks, have none.
+    rates = None if rates is None else rates.reindex(scores.index).fillna(0.0)
     plan = contact_plan(scores, models.playbook, value_is=models.settings.value_is, save_rate=rates)
     back = win_back(scores.assign(reasons=""), plan)
     return scores.join(plan[_PLANNED]).assign(win_back=scores.index.isin(back.index), as_of=as_of)

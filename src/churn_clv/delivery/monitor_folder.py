@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from churn_clv.customer_table import attribute_levels, check_table, score_table
 from churn_clv.delivery.batch import open_new_log
 from churn_clv.delivery.model_folder import ScoringModel, read_model
 from churn_clv.delivery.monitor_page import monitor_figures_of, render_monitor_page
-from churn_clv.delivery.run_folder import CUSTOMERS, latest_run, stamped_folder
+from churn_clv.delivery.run_folder import CUSTOMERS, PANEL_SCORES, latest_run, stamped_folder
 from churn_clv.delivery.tables import TABLE_SUFFIXES, read_table
 from churn_clv.errors import InputError
 from churn_clv.evaluation.labels import Unit
@@ -69,6 +70,8 @@ def monitor_model(
     model = read_model(run / "model")
     before = _of_run(model, run)
     after = _later(model, new, as_of, attributes, events)
+    if (run / PANEL_SCORES).is_file():
+        before, after = _same_panel(before, after)
     elapsed = (after.as_of - before.as_of).days
     if elapsed < 1:
         raise InputError(
@@ -115,6 +118,16 @@ def write_monitoring(monitored: Monitored, root: Path, started: datetime) -> Pat
         (folder / "monitor.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     return stamped_folder(root / f"{monitored.run.parent.name}-monitor", started.astimezone(UTC), fill)
+
+
+def _same_panel(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
+    """Keep those whom the panels of both days would hold: customers are drawn by the digests of their ids."""
+    digests = [pd.Series([hashlib.md5(i.encode(), usedforsecurity=False).hexdigest() for i in s.customers.index])
+               for s in (before, after)]  # fmt: skip
+    last = min(found.max() for found in digests)
+    kept = [s.customers[(found <= last).to_numpy()] for s, found in zip((before, after), digests, strict=True)]
+    remark = f"The run was judged on a panel: compared are its {len(kept[0]):,} customers and those drawn alike of the later day."
+    return replace(before, customers=kept[0]), replace(after, customers=kept[1], remarks=(*after.remarks, remark))
 
 
 def _of_run(model: ScoringModel, run: Path) -> Snapshot:

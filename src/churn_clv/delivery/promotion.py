@@ -203,7 +203,7 @@ def duels(challenger: LoggedRun, champion: LoggedRun, progress: Callable[[str], 
     refuse_different_data(challenger, champion)
     progress(f"backtest {challenger.candidate}")
     first = _rolled(challenger, challenger.config, progress)
-    _refuse_changed_log(challenger, fingerprint(first.evidence.log))
+    _refuse_changed_log(challenger, fingerprint(first.evidence.whole or first.evidence.log))
     progress(f"backtest {champion.candidate}")
     new, old = first.backtest, _rolled(champion, on_the_log_of(challenger, champion), progress).backtest
     shared = [day for day in new.apart if day in old.apart]

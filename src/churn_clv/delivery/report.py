@@ -119,7 +119,7 @@ def _contents(run: Run, unit: Unit) -> dict[str, Any]:
     return {
         "unit": unit,
         "unit_note": _unit_note(unit),
-        "headline": sentences.headline(run, unit),
+        "headline": sentences.headline(run, unit), "panel": sentences.panel(run),
         "answer": sentences.answer(run, unit),
         "to_do": sentences.to_do(run),
         "caution": CAUTION,
@@ -146,7 +146,7 @@ def _contents(run: Run, unit: Unit) -> dict[str, Any]:
         },
         "notes": [note for note in run.notes if note not in {*verdicts, *run.choice.sentences}],
         "details": _details(run),
-        "log": run.log,
+        "log": run.log, "log_customers": run.customers_of_log,
         "windows": run.windows,
         "day": day,
         "cleaning": tables.cleaning_table(run),

@@ -20,13 +20,13 @@ def reasons_table(run: Run) -> Table | None:
     head = ["Cell", "Value tier", "Risk tier", "Customers", "Raises the risk most often", "And", "Speaks for them"]
     rows = []
     for (risk, value), cell in in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers):
-        if cell["customers"]:
+        if cell["customers"] and (risk, value) in cells.index:
             told = [_told(cells.loc[(risk, value)], slot) for slot in ("raises", "raises_too", "lowers")]
             count = Cell(f"{cell['customers']:,}", float(cell["customers"]))
             rows.append([Cell(cell["segment"]), Cell(value), Cell(risk), count, *told])
     note = (
         f"{_about(run)}The value is the median of those whom the feature moves that way, the share that of the cell's "
-        "customers who have it among their reasons; scores.csv names the reasons of each customer. Reasons are what moves "
+        f"customers who have it among their reasons; {_reasons_file(run)} names the reasons of each customer. Reasons are what moves "
         "the model, not causes: a campaign that changes a reason need not change the risk."
         f"{TREES_ONLY.get(run.models.churn.method, '')}"
     )
@@ -39,8 +39,12 @@ def without_reasons(run: Run) -> str:
         return ""
     return (
         "The risk model has no trees, so there are no reasons beyond the purchases themselves: how often, how recently and "
-        "for how long a customer has bought. scores.csv tells them for each customer."
+        f"for how long a customer has bought. {_reasons_file(run)} tells them for each customer."
     )
+
+
+def _reasons_file(run: Run) -> str:
+    return "scores.csv" if run.everyone is None else "of the panel, panel_scores.parquet"
 
 
 def _rounds(run: Run) -> int:

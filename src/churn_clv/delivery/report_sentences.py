@@ -21,16 +21,26 @@ MOST_CONTACTED = 0.95
 
 def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
     """Return the four figures of the answer as (figure, what it is)."""
-    scores, settings, value = run.scores, run.models.settings, run.config.value
-    silent = scores["churn_probability"].sum()
+    total, settings, value = run.total, run.models.settings, run.config.value
+    risk = total["churn_probability"]
     clv = f"{unit.noun} over {value.clv_horizon}, discounted at {100 * value.annual_discount_rate:g} % a year (CLV)"
     return [
-        (f"{len(scores):,}", f"customers who had bought by {day(run.windows.score_as_of)}"),
-        (unit.amount(scores["expected_spend"].sum()), f"expected {unit.noun} in the next {settings.horizon_days} days"),
-        (unit.amount(scores["clv"].sum()), f"expected {clv}"),
-        (f"{rounded(silent)} ({percent(silent / len(scores))})",
+        (f"{total['customers']:,.0f}", f"customers who had bought by {day(run.windows.score_as_of)}"),
+        (unit.amount(total["expected_spend"]), f"expected {unit.noun} in the next {settings.horizon_days} days"),
+        (unit.amount(total["clv"]), f"expected {clv}"),
+        (f"{rounded(risk * total['customers'])} ({percent(risk)})",
          f"customers expected to buy nothing in the next {settings.horizon_days} days"),
     ]  # fmt: skip
+
+
+def panel(run: Run) -> str:
+    """Say what is told of a panel and what of everyone; empty where there is no panel."""
+    if not run.on_a_panel:
+        return ""
+    return (
+        f"These four figures and the grid of today's customers are of all {run.total['customers']:,.0f}. What follows was judged on, and "
+        f"described for, a random panel of {len(run.scores):,} of them, who stand for all; purchase and spend model fit everyone."
+    )
 
 
 def answer(run: Run, unit: Unit) -> list[str]:

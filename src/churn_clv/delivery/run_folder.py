@@ -24,13 +24,14 @@ from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
 from churn_clv.evaluation.model_drawings import model_figures_of
 from churn_clv.evaluation.segment_drawings import segment_figures_of
+from churn_clv.everyone import PARTS
 from churn_clv.train import Run
 
 # The figures of the models that the report shows; all of them stand in the run's folder, as the page has to stay small.
 IN_REPORT = ("clv_ranking",)
 # What the production models read of every customer: what monitoring compares later customers with.
 CUSTOMERS = "customers.parquet"
-SCORES = "scores"
+SCORES, PANEL_SCORES = "scores", "panel_scores.parquet"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -42,6 +43,8 @@ def write_run(run: Run, root: Path, started: datetime) -> Path:
     InputError
         If the place cannot be written. An interrupted writing leaves no folder under the final name.
     """
+    if run.whole is not None and run.everyone is None:
+        raise InputError("the run stands on a panel: score everyone first (churn_clv.delivery.everyone_scores)")
     return stamped_folder(root / run.config.name, started, lambda folder, name: _fill(folder, run, name, started))
 
 
@@ -91,7 +94,7 @@ def _write_scores(run: Run, folder: Path) -> None:
         write_table(run.scores, folder / "scores.parquet")
         write_table(run.scores, folder / "scores.csv")
         return
-    write_table(run.scores, folder / "panel_scores.parquet")
+    write_table(run.scores, folder / PANEL_SCORES)
     shutil.copytree(run.everyone.folder, folder / SCORES, copy_function=_link)
 
 
@@ -153,18 +156,9 @@ def metrics_of(run: Run) -> dict[str, float]:
 
 def _totals(run: Run) -> dict[str, float]:
     """What all scored customers add up to."""
-    sums = ["expected_spend", "value_at_risk", "clv"]
-    if run.everyone is None:
-        total = pd.concat(
-            [
-                run.scores[sums].sum(),
-                pd.Series({"customers": len(run.scores), "churn_probability": run.scores["churn_probability"].mean()}),
-            ]
-        )
-    else:
-        total = run.everyone.total
-    named = {"customers": "customers", **{name: name for name in sums}, "churn_probability": "mean_churn_probability"}
-    return {f"production/{name}": float(total[column]) for column, name in named.items()}
+    named = {"customers": "customers", "churn_probability": "mean_churn_probability"}
+    named |= {name: name for name in ("expected_spend", "value_at_risk", "clv")}
+    return {f"production/{name}": float(run.total[column]) for column, name in named.items()}
 
 
 def parameters_of(run: Run) -> dict[str, dict[str, float]]:
@@ -197,7 +191,7 @@ def latest_run(place: Path) -> Path:
 def scores_of(place: Path) -> Path:
     """Return where the scores of a run folder, or of the newest run below a folder, stand: a file, or a folder of parts;
     another file is its own answer."""
-    if not place.is_dir():
+    if not place.is_dir() or any(place.glob(PARTS)):
         return place
     run = latest_run(place)
     return run / SCORES if (run / SCORES).is_dir() else run / "scores.parquet"

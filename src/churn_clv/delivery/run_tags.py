@@ -100,7 +100,7 @@ def tags_of(run: Run, folder: Path) -> dict[str, str]:
     tags = {
         "mlflow.note.content": _headline(run),
         "config": run.config.name,
-        "data": f"{run.log.n_customers:,} customers, {run.windows.first_day} to {run.log.last_day}",
+        "data": f"{run.customers_of_log:,} customers, {run.windows.first_day} to {run.log.last_day}",
         "data_fingerprint": run.fingerprint,
         "holdout": f"{run.windows.calibration_end} to {run.windows.holdout_end}",
         "warnings": str(len(warned)),
@@ -154,7 +154,7 @@ def warnings_of(run: Run) -> list[str]:
     return [note for note in run.notes if note not in said and not note.startswith(_FACTS)]
 
 
-_FACTS = ("The churn model learned from", "Events: ")
+_FACTS = ("The churn model learned from", "Events: ", "A random panel of")
 
 
 def _headline(run: Run) -> str:
@@ -163,6 +163,6 @@ def _headline(run: Run) -> str:
     figures = ", ".join(f"{label} {format(metrics[key], form)}" for label, key, form in _HEADLINES if key in metrics)
     return "\n".join([
         f"**{run.config.name}**, holdout {windows.calibration_end} to {windows.holdout_end} ({windows.horizon_days} days): {figures}.",
-        "", f"{run.log.n_customers:,} customers, scored as of {windows.score_as_of}.",
+        "", f"{run.total['customers']:,.0f} customers, scored as of {windows.score_as_of}.",
         "", *[f"- {sentence}" for sentence in run.judgement.sentences()],
     ])  # fmt: skip

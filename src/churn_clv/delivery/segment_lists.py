@@ -68,7 +68,7 @@ def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | N
         )
         _both(found.win_back, folder / "lists" / "win-back")
     else:
-        _write_everyone(everyone, list(found.budgets[GRID].index), folder / "lists")
+        _write_everyone(everyone, folder / "lists")
     _both(found.look_alikes.customers, folder / "lists" / "look-alikes")
     if len(found.prospects):
         _both(pd.DataFrame({"lifecycle_stage": "prospect"}, index=found.prospects), folder / "lists" / "prospects")
@@ -76,9 +76,9 @@ def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | N
         write_table(table, folder / "segments" / f"{name}.csv")
 
 
-def _write_everyone(everyone: Everyone, segments: list[str], folder: Path) -> None:
+def _write_everyone(everyone: Everyone, folder: Path) -> None:
     columns = ["customer_id", *(name for name in LISTED if name != "reasons")]
-    _write_segments(everyone, GRID, segments, columns, folder / "grid")
+    _write_segments(everyone, GRID, everyone.segments(GRID), columns, folder / "grid")
     everyone.write("contact", [], "contact_profit DESC", columns, folder / "to-contact.parquet")
     everyone.write("win_back", [], "contact_profit DESC, value_at_risk DESC", columns, folder / "win-back.parquet")
 
@@ -153,7 +153,7 @@ def _lists_of_everyone(scores: Path, scheme: str, folder: Path) -> list[Path]:
         columns = dict.fromkeys(
             ["customer_id", *(name for name in LISTED if name in first and name != "contact"), scheme]
         )
-        names = _write_segments(everyone, scheme, list(customers.index), list(columns), partial)
+        names = _write_segments(everyone, scheme, everyone.segments(scheme), list(columns), partial)
         everyone.close()
     return [folder / name for name in names]
 

@@ -59,17 +59,13 @@ def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
 
 def panel(run: Run) -> str:
     """Say what is told of a panel and what of everyone; empty where there is no panel."""
-    if run.everyone is None:
+    if not run.on_a_panel:
         return ""
     return (
-        f"This page tells of {run.everyone.total['customers']:,.0f} customers. The plan for each segment, the grid, the lists to contact "
+        f"This page tells of {run.total['customers']:,.0f} customers. The plan for each segment, the grid, the lists to contact "
         f"and to win back, and the customer equity are of all of them. Everything else, such as outcomes, movement, clusters, "
         f"cohorts and look-alikes, is of a random panel of {len(run.scores):,} customers who stand for all."
     )
-
-
-def _expected(run: Run) -> float:
-    return float(run.scores["expected_spend"].sum() if run.everyone is None else run.everyone.total["expected_spend"])
 
 
 def _of_panel(run: Run) -> str:
@@ -176,7 +172,7 @@ def _lists_of_everyone(run: Run) -> list[str]:
 
 def portfolio(run: Run, unit: Unit) -> str:
     """Say that the cells' expected spend adds up to the forecast of everybody."""
-    by_cell, total = run.production_grid["expected_spend"].sum(), _expected(run)
+    by_cell, total = run.production_grid["expected_spend"].sum(), run.total["expected_spend"]
     agree = np.isclose(by_cell, total, rtol=1e-9, atol=1e-9)
     verb = "add up to" if agree else "do NOT add up to"
     return (

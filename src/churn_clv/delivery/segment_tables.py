@@ -100,11 +100,12 @@ def cluster_table(run: Run, scheme: str, unit: Unit) -> Table:
     """Return what sets each cluster apart, the rules that find it, and what is spent on it."""
     found = run.segmentation
     profile, budget = found.profiles[scheme], found.budgets[scheme]
+    everyone = budget["customers"].sum()
     rows = []
     for name, row in profile.iterrows():
         spent = budget.loc[name] if name in budget.index else budget.sum() * 0
         told = [Cell(_distinguished(found.differences[scheme], str(name))), Cell(rule_words(row["rules"]))]
-        counts = [count_cell(row["customers"]), share_cell(row["share"])]
+        counts = [count_cell(spent["customers"]), share_cell(spent["customers"] / everyone)]
         rows.append([Cell(titled(str(name))), *counts, *told, share_cell(row["found"]), *_money(spent, unit)[:2]])
     head = ["Cluster", "Customers", "Share", "What sets it apart: mean (everyone's mean)", "Rules that find it",
             "Share its rules find", *_money_heads(unit)[:2]]  # fmt: skip

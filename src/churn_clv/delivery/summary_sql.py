@@ -34,7 +34,7 @@ def summary_sql(
 
     Returns
     -------
-    A comment and the SELECT, without a semicolon; a row a customer with the columns of `summarize`.
+    A comment and the SELECT, without a semicolon; a row a customer with the columns of `summarize`, in no order.
 
     Raises
     ------
