@@ -32,7 +32,7 @@ DAYS = [
 
 def days(log: TransactionLog) -> list[tuple[object, ...]]:
     """Return the customer-days as they stand."""
-    return engine.run(log.connection, "SELECT * EXCLUDE (first_day) FROM customer_days")
+    return engine.run(log.connection, "SELECT * EXCLUDE (first_day, gap) FROM customer_days")
 
 
 def read_text(

@@ -1,6 +1,7 @@
 -- One row per customer and day: refunds of the day netted; sorted, so that no order of the log's rows shows.
 -- The amount says whether a day is a purchase; what the day is worth is its margin where the log has one. Beside every
--- day stands the customer's first purchase day, NULL where there is none: what was known at a cutoff takes one pass.
+-- day stands the customer's first purchase day, NULL where there is none, and beside every purchase day the days since the
+-- one before: what was known at a cutoff takes one pass.
 CREATE OR REPLACE TABLE customer_days AS
 WITH days AS (
     SELECT
@@ -36,7 +37,9 @@ acquired AS (
     GROUP BY customer_id
 )
 
-SELECT v.customer_id, v.day, v.amount, v.is_purchase, v.lines, a.first_day
+SELECT v.customer_id, v.day, v.amount, v.is_purchase, v.lines, a.first_day,
+       CASE WHEN v.is_purchase
+            THEN v.day - lag(v.day) OVER (PARTITION BY v.customer_id, v.is_purchase ORDER BY v.day) END AS gap
 FROM valued AS v
 JOIN acquired AS a ON a.customer_id = v.customer_id
 ORDER BY v.customer_id, v.day

@@ -11,7 +11,7 @@ purchases AS (
            amount,
            CAST(amount AS DECIMAL(38, 6)) AS money,
            lines,
-           day - lag(day) OVER (PARTITION BY customer_id ORDER BY day) AS gap
+           gap
     FROM customer_days
     WHERE is_purchase
 ),

@@ -12,7 +12,7 @@ purchases AS (
            amount,
            CAST(amount AS DECIMAL(38, 6)) AS money,
            CAST(least(amount * amount, 1e28) AS DECIMAL(38, 6)) AS square,  -- the bound keeps the sum within 38 digits
-           day - lag(day) OVER so_far AS gap,
+           gap,
            quantile_cont(amount, 0.5) OVER so_far AS median_amount,
            row_number() OVER (PARTITION BY customer_id, month(day) ORDER BY day) AS so_far_in_its_month
     FROM customer_days

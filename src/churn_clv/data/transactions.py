@@ -28,7 +28,8 @@ class TransactionLog:
     transactions: customer_id VARCHAR, day DATE, amount DOUBLE (money; NULL where the log has no amounts), and
     order_id, product_id, channel VARCHAR, quantity, margin DOUBLE where mapped; in no order. customer_days, in order:
     customer_id VARCHAR, day DATE, amount DOUBLE (the day's value), is_purchase BOOLEAN (decided on the lines' amounts),
-    lines INTEGER, first_day DATE (of the customer's purchases; NULL where there is none). `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
+    lines INTEGER, first_day DATE (of the customer's purchases; NULL where there is none), gap BIGINT (days since the purchase
+    day before; NULL where there is none). `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
     amounts, "purchases", of which every day counts 1.0.
 
     events: what cleaning did to the events that are no purchases; None where none were read. They stand as
@@ -80,7 +81,7 @@ def read_transactions(
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "date": "2024-01-05", "amount": [10.0, -4, 3]})
     >>> log = read_transactions(frame)
     >>> log.connection.table("customer_days").fetchall()[0]
-    ('a', datetime.date(2024, 1, 5), 6.0, True, 2, datetime.date(2024, 1, 5))
+    ('a', datetime.date(2024, 1, 5), 6.0, True, 2, datetime.date(2024, 1, 5), None)
     """
     columns, rules = columns or Columns(), rules or ReadingRules()
     room = engine.connect() if connection is None else connection
