@@ -39,7 +39,7 @@ acquired AS (
 
 SELECT v.customer_id, v.day, v.amount, v.is_purchase, v.lines, a.first_day,
        CASE WHEN v.is_purchase
-            THEN v.day - lag(v.day) OVER (PARTITION BY v.customer_id, v.is_purchase ORDER BY v.day) END AS gap
+            THEN CAST(v.day - lag(v.day) OVER (PARTITION BY v.customer_id, v.is_purchase ORDER BY v.day) AS INTEGER) END AS gap
 FROM valued AS v
 JOIN acquired AS a ON a.customer_id = v.customer_id
 ORDER BY v.customer_id, v.day

@@ -28,7 +28,7 @@ class TransactionLog:
     transactions: customer_id VARCHAR, day DATE, amount DOUBLE (money; NULL where the log has no amounts), and
     order_id, product_id, channel VARCHAR, quantity, margin DOUBLE where mapped; in no order. customer_days, in order:
     customer_id VARCHAR, day DATE, amount DOUBLE (the day's value), is_purchase BOOLEAN (decided on the lines' amounts),
-    lines INTEGER, first_day DATE (of the customer's purchases; NULL where there is none), gap BIGINT (days since the purchase
+    lines INTEGER, first_day DATE (of the customer's purchases; NULL where there is none), gap INTEGER (days since the purchase
     day before; NULL where there is none). `value_is` says what that value is: the day's net "revenue", its net "margin", or, without
     amounts, "purchases", of which every day counts 1.0.
 
