@@ -21,12 +21,12 @@ known AS (
     GROUP BY customer_id
 ),
 
-early AS (
-    SELECT d.customer_id, sum(d.net) AS net
-    FROM days AS d
-    JOIN known AS k ON k.customer_id = d.customer_id
-    WHERE NOT d.is_purchase AND d.day < k.first_day
-    GROUP BY d.customer_id
+early AS (  -- a day before the first purchase holds refunds alone
+    SELECT r.customer_id, sum(CAST(r.amount AS DECIMAL(18, 6))) AS net
+    FROM lines AS r
+    JOIN known AS k ON k.customer_id = r.customer_id
+    WHERE r.amount < 0 AND r.day < k.first_day
+    GROUP BY r.customer_id
 ),
 
 money AS (

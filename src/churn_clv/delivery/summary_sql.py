@@ -50,7 +50,7 @@ def summary_sql(
         raise InputError("a summary in SQL needs amounts: name their column")
     chosen = f"{quote(names.customer_id)} AS customer_id, CAST({quote(names.date)} AS DATE) AS day, {quote(names.amount)} AS amount"
     lines = f"(SELECT {chosen} FROM {quoted_table(table).sql('duckdb')})"  # noqa: S608 (quoted names)
-    text = query("summary_of_lines").replace("FROM lines", f"FROM {lines} AS lines")
+    text = query("summary_of_lines").replace("WITH days AS", f"WITH lines AS NOT MATERIALIZED {lines},\n\ndays AS", 1)
     values = {"cutoff": end, "spend": spend}
     told = bound(text, values) if dialect == "duckdb" else statement(text, values).query
     about = f"Summary as of {end}, monetary_value of {spend} purchase days; written by churn-clv {__version__} for {dialect}."
