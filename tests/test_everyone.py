@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,10 +25,13 @@ from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import TransactionLog, read_transactions
 from churn_clv.delivery import everyone_scores
 from churn_clv.delivery.everyone_scores import score_everyone
+from churn_clv.delivery.monitor_folder import Snapshot, _same_panel
 from churn_clv.delivery.run_folder import metrics_of, write_run
+from churn_clv.delivery.segment_lists import lists_of
+from churn_clv.errors import ConfigError
 from churn_clv.everyone import gather
 from churn_clv.models import BetaGeoModel, GammaGammaModel
-from churn_clv.score_log import score
+from churn_clv.score_log import customer_table, score
 from churn_clv.segments.grid import cell_table
 from churn_clv.segments.lists import win_back
 from churn_clv.segments.outreach import budget_table, contact_plan
@@ -181,5 +187,42 @@ def test_the_run_folder_holds_everyone_and_says_so(panel_run: Run, scored: pd.Da
         assert f"andom panel of {PANEL}" in text or f"random panel of {len(panel_run.scores)}" in text
     done = CliRunner().invoke(app, ["lists", str(folder), str(tmp_path / "by"), "--by", "lifecycle_stage"])
     assert done.exit_code == 0, done.output
+    headline = (folder / "report.html").read_text(encoding="utf-8").split("<dl")[1].split("</dl>")[0]
+    assert f"<dd>{len(scored):,}</dd>" in headline
     stages = {path.stem: len(pd.read_parquet(path)) for path in (tmp_path / "by").iterdir()}
     assert stages == {name.replace(" ", "-"): n for name, n in scored["lifecycle_stage"].value_counts().items()}
+
+
+def test_lists_add_up_whatever_the_column_holds(panel_run: Run, scored: pd.DataFrame, tmp_path: Path) -> None:
+    assert panel_run.everyone is not None
+    place = tmp_path / "odd [name] *"
+    shutil.copytree(panel_run.everyone.folder, place)
+    for column in ("win_back", "as_of", "rfm_segment"):
+        paths = lists_of(place, column, tmp_path / column)
+        assert sum(len(pd.read_parquet(path)) for path in paths) == len(scored)
+
+
+def test_who_has_no_save_rate_is_made_up(panel_run: Run, scored: pd.DataFrame) -> None:
+    """Spark asks made-up customers for the columns of the scores; those of the log were checked before."""
+    assert panel_run.whole is not None
+    table = customer_table(panel_run.models, panel_run.log, panel_run.windows.score_as_of)
+    found = everyone_scores.planned(panel_run.models, table, panel_run.windows.score_as_of, pd.Series({"nobody": 0.5}))
+    assert (found["contact_profit"] <= 0).all()
+
+
+def test_two_panels_are_compared_on_those_whom_both_would_hold() -> None:
+    ids = [str(k) for k in range(1_000)]
+    digests = pd.Series({i: hashlib.md5(i.encode(), usedforsecurity=False).hexdigest() for i in ids}).sort_values()
+    before = Snapshot(pd.DataFrame(index=pd.Index(digests.index[:300])), date(2024, 1, 1), "before")
+    grown = Snapshot(pd.DataFrame(index=pd.Index(ids)), date(2024, 2, 1), "after")
+    one, other = _same_panel(before, grown)
+    assert set(one.customers.index) == set(other.customers.index) == set(digests.index[:300])
+    smaller = replace(grown, customers=pd.DataFrame(index=pd.Index(digests.index[:200])))
+    assert [len(s.customers) for s in _same_panel(before, smaller)] == [200, 200]
+
+
+def test_settings_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="spark_master"):
+        config(spark_master="local[2]")
+    with pytest.raises(ConfigError, match="panel_customers"):
+        config(panel_customers=5)
