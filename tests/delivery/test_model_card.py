@@ -90,7 +90,8 @@ def test_dates_customers_horizon_fingerprint_cuts_and_parameters_are_the_runs(sm
     windows, models = small_run.windows, small_run.models
     data = {row[0]: row[1] for row in rows_of(card, "What")}
     assert data["First day of the log"] == str(windows.first_day)
-    assert data["Customers it was trained on"] == str(len(small_run.scores))
+    assert data["Customers that its purchase and spend models fit"] == str(len(small_run.scores))
+    assert data["Customers that its trees learned from, and that it was described for"] == str(len(small_run.scores))
     assert data["Customers it was judged on"] == str(len(small_run.judged))
     assert data["Horizon"] == f"{(windows.holdout_end - windows.calibration_end).days} days"
     assert data["Fingerprint of the data"] == small_run.fingerprint
