@@ -146,7 +146,7 @@ def by_sql_of_lines(log: Path, clock: Clock) -> pd.DataFrame:
 
     query = summary_sql("sales", CUTOFF)
     with clock.stage("work"):
-        connection = duckdb.connect(config={"threads": 1})  # as lifetimes: two on one core cost more processor time
+        connection = duckdb.connect(config={"threads": 1})  # as lifetimes; two cost more processor time here
         connection.read_parquet(polars_path(log)).create_view("sales")
         return connection.execute(query).df().set_index("customer_id")
 

@@ -70,7 +70,7 @@ def monitor_model(
     model = read_model(run / "model")
     before = _of_run(model, run)
     after = _later(model, new, as_of, attributes, events)
-    if (run / PANEL_SCORES).is_file():
+    if any((folder / PANEL_SCORES).is_file() for folder in (run, *_runs_of(new))):
         before, after = _same_panel(before, after)
     elapsed = (after.as_of - before.as_of).days
     if elapsed < 1:
@@ -126,8 +126,14 @@ def _same_panel(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
                for s in (before, after)]  # fmt: skip
     last = min(found.max() for found in digests)
     kept = [s.customers[(found <= last).to_numpy()] for s, found in zip((before, after), digests, strict=True)]
-    remark = f"The run was judged on a panel: compared are its {len(kept[0]):,} customers and those drawn alike of the later day."
+    remark = f"A run was judged on a panel: compared are {len(kept[0]):,} customers of the earlier day and those drawn alike of the later one."
     return replace(before, customers=kept[0]), replace(after, customers=kept[1], remarks=(*after.remarks, remark))
+
+
+def _runs_of(new: Path) -> list[Path]:
+    """The run that a place means, if it means one: its folder, or the newest below a folder of runs."""
+    is_run = (new / "metrics.json").is_file() or any(new.glob("*/metrics.json"))
+    return [latest_run(new)] if is_run else []
 
 
 def _of_run(model: ScoringModel, run: Path) -> Snapshot:
@@ -141,8 +147,8 @@ def _of_run(model: ScoringModel, run: Path) -> Snapshot:
 def _later(
     model: ScoringModel, new: Path, as_of: date | None, attributes: Path | None, events: Path | None
 ) -> Snapshot:
-    if (new / "metrics.json").is_file() or any(new.glob("*/metrics.json")):
-        return _of_run(model, latest_run(new))
+    if runs := _runs_of(new):
+        return _of_run(model, runs[0])
     if new.suffix in TABLE_SUFFIXES and new.is_file() and _is_customer_table(new):
         if as_of is None:
             raise InputError(f"{new}: is a customer table, which does not say of which day it is: add --as-of")
