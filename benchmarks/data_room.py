@@ -25,9 +25,9 @@ def through_the_door(log: Path, clock: Clock) -> TransactionLog:
         return read_transactions(log)
 
 
-def typed_columns(log: Path, memory_limit: str | None = None, spill_directory: str | None = None) -> TransactionLog:
+def typed_columns(log: Path, threads: int | None = None) -> TransactionLog:
     """Make customer-days of a log whose columns are known to be right."""
-    connection = engine.connect(memory_limit, spill_directory=spill_directory)
+    connection = engine.connect(threads=threads)
     files = [str(path) for path in sorted(log.rglob("*.parquet"))] if log.is_dir() else [str(log)]
     engine.run(connection, TYPED_COLUMNS.format(files=files))
     terms = {"positive_net": False, "has_margin": False, "margin_rate": 1.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churn_clv.data.engine import query
@@ -25,14 +26,15 @@ def joined(names: Sequence[str], columns: Sequence[str]) -> str:
 
 def joined_at(log: Log, names: Sequence[str], columns: Sequence[str], **values: Any) -> pd.DataFrame:
     """Run several such queries as one; see `joined`."""
-    return indexed(log.frame(f"{joined(names, columns)} ORDER BY cutoff, customer_id", values))
+    return indexed(log.frame(joined(names, columns), values))
 
 
 def indexed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Index rows by cutoff, as a date, and customer_id."""
+    """Index rows by cutoff, as a date, and customer_id, and put them into that order."""
     # Few cutoffs stand in many rows: only the levels become Python's dates.
     cutoff, days = pd.factorize(rows["cutoff"], sort=True)
     customer, ids = pd.factorize(rows["customer_id"], sort=True)
     levels = [pd.Index(pd.to_datetime(days).date, dtype=object), ids]
-    index = pd.MultiIndex(levels=levels, codes=[cutoff, customer], names=["cutoff", "customer_id"])
-    return rows.drop(columns=["cutoff", "customer_id"]).set_axis(index)
+    order = np.lexsort((customer, cutoff))
+    index = pd.MultiIndex(levels=levels, codes=[cutoff[order], customer[order]], names=["cutoff", "customer_id"])
+    return rows.drop(columns=["cutoff", "customer_id"]).take(order).set_axis(index)

@@ -29,17 +29,17 @@ valued AS (
         CASE WHEN $positive_net THEN coalesce(net > 0, TRUE) ELSE has_purchase_line END AS is_purchase,
         lines
     FROM days
-),
-
-acquired AS (
-    SELECT customer_id, min(CASE WHEN is_purchase THEN day END) AS first_day
-    FROM valued
-    GROUP BY customer_id
 )
 
-SELECT v.customer_id, v.day, v.amount, v.is_purchase, v.lines, a.first_day,
-       CASE WHEN v.is_purchase
-            THEN CAST(v.day - lag(v.day) OVER (PARTITION BY v.customer_id, v.is_purchase ORDER BY v.day) AS INTEGER) END AS gap
-FROM valued AS v
-JOIN acquired AS a ON a.customer_id = v.customer_id
-ORDER BY v.customer_id, v.day
+SELECT customer_id,
+       day,
+       amount,
+       is_purchase,
+       lines,
+       first_value(CASE WHEN is_purchase THEN day END IGNORE NULLS) OVER ever AS first_day,
+       CASE WHEN is_purchase
+            THEN CAST(day - lag(CASE WHEN is_purchase THEN day END IGNORE NULLS) OVER in_order AS INTEGER) END AS gap
+FROM valued
+WINDOW in_order AS (PARTITION BY customer_id ORDER BY day),
+       ever AS (PARTITION BY customer_id ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+ORDER BY customer_id, day
