@@ -11,7 +11,14 @@ class InputError(ValueError):
 
 
 class ConfigError(InputError):
-    """A config that cannot be a run; every fault is listed, each with its key."""
+    """A config that cannot be a run; every fault is listed, each with its key.
+
+    faults: each fault alone, as the path of its key (the parts of section.key) and the words for it.
+    """
+
+    def __init__(self, message: str, faults: Iterable[tuple[tuple[str | int, ...], str]] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -119,7 +119,7 @@ def test_a_margin_that_cannot_be_is_refused(columns: Columns, rules: dict[str, f
     [
         ("", "column 'margin': no margin in 1 row (first: line 3): fill it in, or give data.margin_rate"),
         ("nan", "column 'margin': no margin in 1 row (first: line 3)"),
-        ("a lot", "column 'margin': not a number in 1 row (first: line 3, 'a lot')"),
+        ("a lot", "column 'margin': not a number in 1 row (first: line 3, 'x xxx')"),
         ("1,5", "column 'margin': not a number in 1 row (first: line 3, '1,5'): set decimal"),
         ("1e13", "column 'margin': infinite or beyond 1e12 in 1 row"),
     ],

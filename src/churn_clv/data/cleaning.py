@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -9,8 +10,22 @@ import pandas as pd
 
 from churn_clv.data import engine
 from churn_clv.data.contract import Columns, ReadingRules, Value, setting
+from churn_clv.data.roles import currency_of
 from churn_clv.data.sources import Header
 from churn_clv.errors import InputError, shortened
+
+ISH = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})(?!\d)", re.ASCII)  # a date, in some order
+MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+# What begins like a date; what is as a whole an amount of up to nine digits.
+DATE = re.compile(
+    rf"(\d{{4}}|\d{{1,2}})([-/.])\d{{1,2}}\2(\d{{4}}|\d{{1,2}})(?!\d)([ T]\d{{1,2}}(:\d{{2}}){{1,2}}([.]\d+)?)?|"
+    rf"\d{{1,2}}[ -]{MONTH}[ -]\d{{2,4}}|{MONTH} \d{{1,2}},? \d{{4}}",
+    re.ASCII | re.IGNORECASE,
+)
+AMOUNT = re.compile(
+    r"(?!(\D*\d){10})[-+(\u2212]?[$\u20ac\u00a3\u00a5]? ?[\d.,][\d.,'_ \u00a0]*(e[+-]?\d+)?[)%-]?\Z|[+-]?inf(inity)?\Z",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -109,14 +124,27 @@ def refuse(connection: engine.Connection, source: Header, columns: Columns, rule
         raise InputError(f"{source.label}: has a header but no {called}")
     if not reasons:
         return
-    told = [tell(reason, n, source.place(row), value, columns, rules, called) for reason, n, row, value in reasons]
+    told = [
+        several_currencies(source, n, row) if reason == "error:currencies"
+        else tell(reason, n, source.place(row), value, columns, rules, called)
+        for reason, n, row, value in reasons
+    ]  # fmt: skip
     raise InputError(f"{source.label}: " + "; ".join(told))
+
+
+def several_currencies(source: Header, n: int, row: int) -> str:
+    """Return the refusal of amounts that cannot be added up."""
+    rows = f"{n:,} row{'s' if n > 1 else ''} (first: {source.place(row)})"
+    return (
+        f"column {currency_of(source)!r}: several currencies; {rows} in another than the first by the alphabet: keep one with data.drop_rows, or "
+        "convert the amounts and rename the column"
+    )
 
 
 def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: ReadingRules, called: str) -> str:
     """Return one reason as words: column, rows, the first of them, what to do."""
     rows = f"{n:,} row{'s' if n > 1 else ''} (first: {place})"
-    got = f"{rows[:-1]}, {shortened(value)})"
+    got = f"{rows[:-1]}, {shortened(masked(value, reason))})"
     date, amount, customer = (repr(name) for name in (columns.date, columns.amount, columns.customer_id))
     margin = repr(columns.margin)
     match reason.removeprefix("error:"):
@@ -151,20 +179,37 @@ def tell(reason: str, n: int, place: str, value: str, columns: Columns, rules: R
         case "mixed_offsets":
             return f"column {date}: a UTC offset in {rows} but not in the others: write all of them one way"
         case "id_whitespace":
-            return f"column {customer}: white space around, or control characters in, ids in {rows}: strip them"
+            return f"column {customer}: white space around, or control or invisible characters in, ids in {rows}: take them out"
         case "id_float":
             return f"column {customer}: ids written as floating-point numbers in {rows}: export them as text"
     raise AssertionError(reason)
 
 
+def masked(value: str, reason: str) -> str:
+    """Return a value as a message may repeat it: in a row whose fields are shifted it may be a customer's id.
+
+    A date stays, and of amounts what is written like one; of anything else letters become x and digits 9.
+
+    >>> masked("31/12/1997 approx", "error:date"), masked("$10", "error:amount"), masked("ann7@example.org", "error:date")
+    ('31/12/1997 xxxxxx', '$10', 'xxx9@xxxxxxx.xxx')
+    """
+    told = DATE.match(value) or (None if reason == "error:date" else AMOUNT.match(value))
+    kept = told[0] if told else ""
+    return kept + "".join("9" if c.isnumeric() else "x" if c.isalpha() else c for c in value[len(kept) :])
+
+
 def date_remedy(value: str) -> str:
     """Suggest a date_format."""
-    head = value.replace("-", "/").replace(".", "/").split(" ")[0].split("/")
-    if len(head) == 3 and len(head[2]) in (2, 4) and all(part.isdigit() for part in head):
-        year = "%Y" if len(head[2]) == 4 else "%y"
-        mark = next(c for c in value if not c.isdigit())
-        day_first, month_first = (mark.join(p) + year for p in (("%d", "%m", ""), ("%m", "%d", "")))
+    head = ISH.match(value)
+    if head is not None and len(head[1]) == 4:
+        year_first = head[2].join(("%Y", "%m", "%d"))
+        return f"no such day or hour, or text after it: mend the rows; or set {setting('date_format')} ({year_first!r})"
+    if head is not None and len(head[4]) in (2, 4):
+        year = "%Y" if len(head[4]) == 4 else "%y"
+        day_first, month_first = (head[2].join(parts) for parts in (("%d", "%m", year), ("%m", "%d", year)))
         return f"set {setting('date_format')}: {day_first!r} if the day comes first, {month_first!r} if the month does"
+    if re.fullmatch(r"\d+([.]\d+)?", value, re.ASCII):
+        return "counts of days or seconds, and days that are none, are not read: write YYYY-MM-DD"
     return f"set {setting('date_format')} (as in '%d/%m/%Y'), or mend the rows"
 
 

@@ -4,7 +4,8 @@ CREATE OR REPLACE TABLE staged AS
 WITH parsed AS (
     SELECT
         CASE
-            WHEN customer_id IN ('NA', 'N/A', '#N/A', 'NaN', 'nan', 'NaT', 'NULL', 'null', 'None', '<NA>', '\N') THEN NULL
+            WHEN length(customer_id) <= 4
+                 AND upper(customer_id) IN ('NA', 'N/A', '#N/A', 'NAN', 'NAT', 'NULL', 'NONE', '<NA>', '\N') THEN NULL
             WHEN trim(customer_id, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) = '' THEN NULL
             ELSE customer_id
         END AS customer_id,
@@ -15,11 +16,12 @@ WITH parsed AS (
             WHEN regexp_full_match(date_text, '\d{4}[-/]\d{2}[-/]\d{2}([ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?')
                 THEN TRY_CAST(replace(date_text, '/', '-') AS TIMESTAMP)
             WHEN regexp_full_match(date_text, '\d{8}') THEN try_strptime(date_text, '%Y%m%d')
-            WHEN regexp_full_match(date_text, '\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)')
-                THEN timezone($timezone, TRY_CAST(date_text AS TIMESTAMPTZ))
+            WHEN regexp_full_match(date_text, '\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)')
+                THEN timezone($timezone, TRY_CAST(
+                    replace(replace(replace(replace(date_text, 'UTC', 'Z'), ' Z', 'Z'), ' +', '+'), ' -', '-') AS TIMESTAMPTZ))
         END AS moment,
         date_text,
-        $iso AND regexp_matches(date_text, ':\d{2}([.]\d+)? ?(Z|[+-]\d{2}(:?\d{2})?)$') AS has_offset,
+        $iso AND regexp_matches(date_text, ':\d{2}([.]\d+)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$') AS has_offset,
         coalesce(
             amount_number,
             CASE WHEN regexp_full_match(amount_text, $number)
@@ -41,6 +43,7 @@ WITH parsed AS (
         order_id,
         product_id,
         channel,
+        nullif(upper(trim(currency)), '') AS currency,
         dropped_by,
         row_hash
     FROM raw_lines
@@ -52,7 +55,7 @@ judged AS (
         CASE
             WHEN dropped_by IS NOT NULL THEN 'drop_rows:' || dropped_by
             WHEN customer_id IS NULL THEN $missing_customer
-            WHEN moment IS NULL AND (date_text IS NULL OR date_text IN ('', 'NaT', 'NA', 'NULL', 'nan', 'None'))
+            WHEN moment IS NULL AND (date_text IS NULL OR upper(date_text) IN ('', 'NAT', 'NA', 'N/A', 'NULL', 'NAN', 'NONE'))
                 THEN 'error:date_missing'
             WHEN moment IS NULL THEN 'error:date'
             WHEN CAST(moment AS DATE) < CAST($start AS DATE) THEN 'before_start'
@@ -60,13 +63,13 @@ judged AS (
             WHEN CAST(moment AS DATE) < DATE '1970-01-01' THEN 'error:ancient'
             WHEN CAST(moment AS DATE) > CAST($latest AS DATE) THEN 'error:future'
             WHEN NOT $has_amount THEN NULL
-            WHEN amount IS NULL AND (amount_text IS NULL OR amount_text IN ('', 'NaN', 'NA', 'NULL', 'nan', 'None'))
+            WHEN amount IS NULL AND (amount_text IS NULL OR upper(amount_text) IN ('', 'NA', 'N/A', 'NULL', 'NAN', 'NONE'))
                 THEN 'error:amount_missing'
             WHEN isnan(amount) THEN 'error:amount_missing'
             WHEN amount IS NULL THEN 'error:amount'
             WHEN abs(amount) >= 1e12 THEN 'error:amount_huge'
             WHEN NOT $has_margin THEN NULL
-            WHEN margin IS NULL AND (margin_text IS NULL OR margin_text IN ('', 'NaN', 'NA', 'NULL', 'nan', 'None'))
+            WHEN margin IS NULL AND (margin_text IS NULL OR upper(margin_text) IN ('', 'NA', 'N/A', 'NULL', 'NAN', 'NONE'))
                 THEN 'error:margin_missing'
             WHEN isnan(margin) THEN 'error:margin_missing'
             WHEN margin IS NULL THEN 'error:margin'
@@ -81,13 +84,15 @@ SELECT
     has_offset,
     -- Money is kept to a millionth, so that sums are exact and no order of the rows can change them.
     CASE WHEN fate IS NULL THEN CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) END AS amount,
-    fate IS NULL AND amount <> CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) AS was_rounded,
+    -- A large amount comes back from a decimal with another last bit; that is no rounding.
+    fate IS NULL AND abs(amount - CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE)) > abs(amount) * 1e-15 AS was_rounded,
     CASE WHEN fate IS NULL THEN CAST(TRY_CAST(margin AS DECIMAL(18, 6)) AS DOUBLE) END AS margin,
     quantity,
     CASE WHEN fate IS NULL AND quantity IS NULL AND quantity_text <> '' THEN quantity_text END AS bad_quantity,
     order_id,
     product_id,
     channel,
+    currency,
     row_hash,
     CASE WHEN fate LIKE 'error:%' THEN coalesce(CASE WHEN fate LIKE 'error:amount%' THEN coalesce(amount_text, CAST(amount AS VARCHAR))
                                                      WHEN fate LIKE 'error:margin%' THEN coalesce(margin_text, CAST(margin AS VARCHAR))

@@ -115,7 +115,7 @@ def is_utf8(encoding: str) -> bool:
         codec = codecs.lookup(encoding)
     except (LookupError, ValueError):
         raise InputError(f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'") from None
-    if not codec._is_text_encoding:  # as open() asks
+    if not codec._is_text_encoding or codec.name == "undefined":  # as open() asks
         raise InputError(f"encoding {encoding!r} is no text encoding: use one such as 'utf-8' or 'cp1252'")
     return codec.name in {"utf-8", "utf-8-sig", "ascii"}
 
@@ -134,4 +134,9 @@ def known_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "Europe" is a folder of zones
-        raise InputError(f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'") from None
+        raise unknown_zone(name) from None
+
+
+def unknown_zone(name: str) -> InputError:
+    """Return the error for what is no zone."""
+    return InputError(f"timezone {name!r} is unknown: use a name such as 'Europe/Berlin' or 'UTC'")

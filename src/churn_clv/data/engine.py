@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 
-from churn_clv.errors import InputError
+from churn_clv.data.scratch import scratch_folder
 
 
 class Answer(Protocol):
@@ -52,24 +48,8 @@ def connect(
         database, settings["temp_directory"] = str(folder / "log.duckdb"), str(folder)
     connection = duckdb.connect(database, config=settings)
     connection.execute("SET TimeZone = 'UTC'")  # no answer depends on where the machine stands
+    connection.execute("SET enable_progress_bar = false")  # only the command prints
     return connection
-
-
-def scratch_folder(parent: str) -> Path:
-    """Return a new folder below another, which is made if need be, to be removed when the program ends.
-
-    Raises
-    ------
-    InputError
-        If the place cannot be written.
-    """
-    try:
-        Path(parent).mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".churn_clv_", dir=parent))
-    except OSError as failure:
-        raise InputError(f"{parent}: cannot be written ({failure.strerror})") from None
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def schema(connection: duckdb.DuckDBPyConnection) -> str:

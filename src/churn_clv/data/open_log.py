@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from churn_clv.data import datasets, engine
@@ -14,7 +15,7 @@ from churn_clv.data.contract import Columns, EventsTable, ReadingRules
 from churn_clv.data.read_events import read_events
 from churn_clv.data.simulate import simulate_log
 from churn_clv.data.small_tables import read_small_table
-from churn_clv.data.sources import no_such_file
+from churn_clv.data.sources import expanded, no_such_file
 from churn_clv.data.spark_engine import spark_session
 from churn_clv.data.spark_log import SparkLog, read_events_on_spark, read_transactions_on_spark
 from churn_clv.data.transactions import TransactionLog, read_transactions
@@ -107,7 +108,7 @@ def open_log_on_spark(
 def _lines(source: str, path: str | None, simulated: dict[str, Any] | None) -> Path | pd.DataFrame:
     if source != "file":
         return simulate_log(**(simulated or {})) if source == "simulated" else DATASETS[source][0]()
-    lines = Path(path or "").expanduser()
+    lines = expanded(path or "")
     if not os.path.exists(lines):
         raise InputError(f"data.path: {no_such_file(lines)}")
     return lines
@@ -156,7 +157,7 @@ def open_attributes(source: str, path: str | None, customer_id: str) -> pd.DataF
     if path is None:
         return datasets.complete_journey_households().set_index("customer_id") if source == "complete_journey" else None
     try:
-        return read_attributes(Path(path).expanduser(), customer_id)
+        return read_attributes(expanded(path), customer_id)
     except InputError as error:
         raise InputError(f"data.attributes.path: {error}") from None
 
@@ -174,7 +175,16 @@ def read_attributes(file: Path, customer_id: str) -> pd.DataFrame:
             f"{file}: {int(table.index.duplicated().sum())} rows repeat a customer; give one row a customer"
         )
     refuse_identifying(file, table)
+    refuse_infinite(file, table)
     return table
+
+
+def refuse_infinite(file: Path, table: pd.DataFrame) -> None:
+    """Refuse numbers that no model can read."""
+    rows = np.isinf(table.select_dtypes(include="float")).sum()
+    if rows.any():
+        told = ", ".join(f"{name!r} in {n:,} row{'s' if n > 1 else ''}" for name, n in rows[rows > 0].items())
+        raise InputError(f"{file}: infinite numbers: {told}; leave them empty, or leave the column out")
 
 
 def refuse_identifying(file: Path, table: pd.DataFrame) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, CleaningStep, removals
 from churn_clv.data.contract import Columns, EventsTable, ReadingRules
+from churn_clv.data.scratch import scratch
 from churn_clv.data.sources import Header, open_source
 from churn_clv.data.transactions import TransactionLog, stage_sound
 from churn_clv.errors import InputError
@@ -48,8 +48,8 @@ def read_events(
     """
     columns, own = as_lines(table, rules)
     room = log.connection
-    with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
-        opened = open_source(source, own, room, Path(scratch))
+    with scratch() as place:
+        opened = open_source(source, own, room, place)
         check_names(opened, table)
         stage_sound(room, opened, columns, own, called="events")
     return replace(log, events=build_events(room, opened.label, table, rules))

@@ -24,16 +24,25 @@ HAVING count(*) FILTER (WHERE has_offset) BETWEEN 1 AND count(*) - 1
 
 UNION ALL
 
+SELECT 'error:currencies', count(*), min(rowid), ''
+FROM staged
+WHERE fate IS NULL AND currency <> (SELECT min(currency) FROM staged WHERE fate IS NULL)
+HAVING count(*) > 0
+
+UNION ALL
+
 SELECT reason, count(*), min(staged.rowid), ''
 FROM staged
 JOIN (
     SELECT
         customer_id,
         CASE
-            WHEN regexp_matches(customer_id, '^[\s\p{Z}\p{Cf}]|[\s\p{Z}\p{Cf}]$|\p{Cc}') THEN 'error:id_whitespace'
-            WHEN regexp_full_match(customer_id, '[+-]?\d[.]\d+[eE][+]?\d+') THEN 'error:id_float'
-            WHEN regexp_full_match(customer_id, '[+-]?\d+[.]0+')
-                 AND (SELECT bool_and(regexp_full_match(customer_id, '[+-]?\d+[.]0+')) FROM staged WHERE fate IS NULL)
+            -- Inside an id the joiners of Persian and of emoji (U+200C, U+200D) mean something; other marks are not to be seen.
+            WHEN regexp_matches(customer_id, '^[\s\p{Z}\p{Cf}]|[\s\p{Z}\p{Cf}]$|\p{Cc}|[\p{Zl}\p{Zp}\x{AD}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2069}\x{FEFF}]')
+                THEN 'error:id_whitespace'
+            WHEN regexp_full_match(customer_id, '[+-]?\d([.,]\d+)?[eE][+]\d+|[+-]?\d[.,]\d+[eE]\d+') THEN 'error:id_float'
+            WHEN regexp_full_match(customer_id, '[+-]?\d+([.,]0+|[eE]\d+)')
+                 AND (SELECT bool_and(regexp_full_match(customer_id, '[+-]?\d+([.,]\d+|[eE]\d+)?')) FROM staged WHERE fate IS NULL)
                 THEN 'error:id_float'
         END AS reason
     FROM (SELECT DISTINCT customer_id FROM staged WHERE fate IS NULL)

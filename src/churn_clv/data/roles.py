@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from churn_clv.data.contract import Columns, ReadingRules, Value
@@ -10,6 +11,8 @@ from churn_clv.data.sources import Header
 from churn_clv.errors import InputError
 
 NATIVE_DATES = {"DATE", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"}
+CURRENCY = {"currency", "currencycode", "curr", "ccy"}  # without blanks and underscores
+TEMPORAL = ("DATE", "TIME", "INTERVAL")
 FLOATS = {"FLOAT", "DOUBLE"}
 NUMBERS = FLOATS | {
     "TINYINT",
@@ -34,6 +37,8 @@ def roles(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, d
         role: as_text(quote(names[role])) if role in names else "CAST(NULL AS VARCHAR)"
         for role in ("customer_id", "order_id", "product_id", "channel")
     }
+    currency = currency_of(source) if columns.amount is not None else None
+    chosen["currency"] = as_text("NULL" if currency is None else quote(source.columns[currency]))
     chosen |= dates(names["date"], source.types[names["date"]], rules.date_format)
     for role in ("amount", "margin", "quantity"):
         chosen |= numbers(role, names.get(role), source.types)
@@ -43,6 +48,11 @@ def roles(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, d
     if "$date_format" in chosen["date_native"] + chosen["date_offset"]:  # DuckDB takes no value that is not asked for
         values["date_format"] = rules.date_format
     return f"SELECT {listed} FROM source_lines", values  # noqa: S608 (quoted)
+
+
+def currency_of(source: Header) -> str | None:
+    """Return the user's name of the column that says in which currency a line's amount is, or None."""
+    return next((name for name in source.columns if re.sub(r"[\W_]", "", name).lower() in CURRENCY), None)
 
 
 def as_text(expression: str) -> str:
@@ -72,7 +82,7 @@ def refuse_inexact_ids(source: Header, columns: Columns, kind: str) -> None:
             f"{source.label}: column {columns.customer_id!r} holds ids as floating-point numbers, "
             "which rounds long ids: read them as text (pandas: dtype=str) and write the file again"
         )
-    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "BOOLEAN", "BLOB")):
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "BOOLEAN", "BLOB", *TEMPORAL)):
         raise InputError(f"{source.label}: column {columns.customer_id!r} holds {kind}, not ids: write them as text")
 
 

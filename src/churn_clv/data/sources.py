@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
 
 from churn_clv.data import csv_files
-from churn_clv.data.contract import ReadingRules
+from churn_clv.data.contract import ReadingRules, setting
+from churn_clv.data.csv_files import called
 from churn_clv.errors import InputError, nearest, shortened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CSV_SUFFIXES = {".csv", ".txt", ".tsv"}
 PARQUET_SUFFIXES = {".parquet", ".pq"}
@@ -32,8 +37,10 @@ class Header:
     def name_of(self, role: str, name: str, remedy: str) -> str:
         """Return the engine's name of a user's column."""
         if name not in self.columns:
-            listed = ", ".join(list(self.columns)[:30])
+            listed = ", ".join(text if text.isprintable() else repr(text) for text in list(self.columns)[:30])
             hint = nearest(name, self.columns)
+            if len(self.columns) == 1:
+                remedy += f" If another mark parts the columns: {setting('delimiter')}."
             raise InputError(f"{self.label}: no column {name!r} for {role}{hint}; it has: {listed}. {remedy}")
         return self.columns[name]
 
@@ -68,11 +75,19 @@ def open_source(
     """Find out what a source is and make its lines readable by DuckDB, without reading them."""
     if isinstance(source, pd.DataFrame):
         return frame_source(source, connection)
-    path = Path(source).expanduser()
+    path = expanded(source)
     try:
         return file_source(path, rules, connection, scratch)
     except OSError as failure:
         raise InputError(f"{shortened(path.name, 80)}: cannot be opened ({failure.strerror})") from None
+
+
+def expanded(path: Path | str) -> Path:
+    """Return a path with the home folder in place of ~."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path}: there is no such home folder") from None
 
 
 def file_source(path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConnection, scratch: Path) -> Source:
@@ -84,27 +99,50 @@ def file_source(path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConn
 
 
 def data_files(path: Path) -> list[Path]:
-    """Return the data files that a path means: itself, or what a folder holds."""
+    """Return the data files that a path means: itself, or what a folder holds, in which all is read or refused."""
     if not path.exists():
         raise no_such_file(path)
     if not path.is_dir():
         kind_of(path)
         if not path.is_file():
-            raise InputError(f"{path.name}: is a device or pipe: write the log to a file first")
-        return [path.resolve()]
-    inside = [p for p in path.rglob("*") if p.is_file() and not hidden(p.relative_to(path))]
-    found = sorted(p.resolve() for p in inside if data_suffix(p) in CSV_SUFFIXES | PARQUET_SUFFIXES)
+            raise InputError(f"{called(path)}: is a device or pipe: write the log to a file first")
+        return [nameable(path.absolute())]
+    inside = sorted(p for p in path.absolute().rglob("*") if not hidden(p.relative_to(path.absolute())))
+    found = [nameable(p) for p in inside if is_data_file(p)]
     if not found:
         raise InputError(f"{path}: the folder holds no .csv, .txt, .tsv or .parquet file")
     if len({kind_of(p) for p in found}) > 1:
         raise InputError(f"{path}: the folder mixes CSV and Parquet files: keep one kind in it")
+    strays = [p for p in inside if (p.is_symlink() and p.is_dir()) or not (p.is_dir() or is_data_file(p))]
+    if strays:
+        raise InputError(
+            f"{path}: the folder holds {len(strays):,} that would not be read (first: {called(strays[0])}): move them out of it, "
+            "or begin their names with an underscore"
+        )
     return found
+
+
+def is_data_file(path: Path) -> bool:
+    """Tell whether a path is a file that a folder's log is read from."""
+    return path.is_file() and data_suffix(path) in CSV_SUFFIXES | PARQUET_SUFFIXES
+
+
+def nameable(path: Path) -> Path:
+    """Return a path, or refuse one whose name no engine can be told."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{called(path)}: its name is not UTF-8: rename it") from None
+    return path
 
 
 def no_such_file(path: Path) -> InputError:
     """Return the error for a path that leads nowhere, with the nearest name beside it."""
+    if path.is_symlink():
+        return InputError(f"{called(path)}: is a link to a file that is not there")
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    return InputError(f"{path}: no such file{nearest(path.name, siblings)}")
+    label = str(path) if str(path).isprintable() else called(path)
+    return InputError(f"{label}: no such file{nearest(path.name, siblings)}")
 
 
 def hidden(path: Path) -> bool:
@@ -124,40 +162,92 @@ def kind_of(path: Path) -> str:
     if path.suffix.lower() in PARQUET_SUFFIXES:
         return "parquet"
     raise InputError(
-        f"{path.name}: files of this kind are not read: export it as .csv (.txt, .tsv, also .gz) or .parquet"
+        f"{called(path)}: files of this kind are not read: export it as .csv (.txt, .tsv, also .gz) or .parquet"
     )
 
 
 def parquet_source(path: Path, paths: list[Path], connection: duckdb.DuckDBPyConnection) -> Source:
-    """Open Parquet files; folders named key=value become columns."""
+    """Open Parquet files; folders named key=value become columns; ids such as 007 stay as they are."""
+    label = called(path)
 
-    def explain(failure: duckdb.Error) -> InputError:
-        why = "damaged, cut short, or its parts differ" if path.is_dir() else "damaged or cut short"
-        return InputError(f"{path.name}: cannot be read as Parquet ({why}): fetch it again")
+    def explain(failure: Exception, part: Path = path) -> InputError:
+        if "ive partition" in str(failure):
+            return InputError(
+                f"{called(part)}: some of its files stand in folders key=value that others lack: make them agree"
+            )
+        if "Invalid string encoding" in str(failure):
+            return InputError(f"{called(part)}: a column of bytes is no UTF-8 text: write it as text")
+        return InputError(f"{called(part)}: cannot be read as Parquet (damaged or cut short?): fetch it again")
 
     def read(chosen: list[Path]) -> duckdb.DuckDBPyRelation:
         escaped = [glob.escape(str(p)) for p in chosen]
         # Older writers do not mark text as such.
         return connection.read_parquet(escaped, binary_as_string=True, hive_partitioning=path.is_dir())
 
+    names = one_schema(label, paths, explain)
+    refuse_twins(label, names)
+    if path.is_dir():
+        refuse_keys_in_files(label, paths, names)
     try:
         lines = read(paths)
     except duckdb.Error as failure:
         raise explain(failure) from None
     place = partial(place_in, paths, read, lambda part, row: None)
     types = types_of(lines)
-    return Source(path.name, {name: name for name in types}, types, place, lines, explain)
+    # DuckDB renames columns that differ in case only.
+    columns = dict(zip([*names, *lines.columns[len(names) :]], lines.columns, strict=True))
+    return Source(label, columns, types, place, lines, explain)
+
+
+def one_schema(label: str, paths: list[Path], explain: Callable[[Exception, Path], InputError]) -> list[str]:
+    """Return the names of the columns that all files share; DuckDB would cast the later files to the first one's types."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schemas = []
+    for part in paths:
+        try:
+            schemas.append([(field.name, plain_type(field.type)) for field in pq.read_schema(part)])
+        except (pa.ArrowException, OSError, ValueError) as failure:
+            raise explain(failure, part) from None
+    first = dict(schemas[0])
+    for part, schema in zip(paths, map(dict, schemas), strict=True):
+        for name in [*first, *schema]:
+            if schema.get(name) not in (first.get(name), "null"):  # null: no value in that part at all
+                raise InputError(
+                    f"{label}: column {name!r} is {schema.get(name, 'not')} in {called(part)} and "
+                    f"{first.get(name, 'not')} in {called(paths[0])}: make them agree"
+                )
+    return [name for name, _ in schemas[0]]
+
+
+def plain_type(kind: pa.DataType) -> str:
+    """Return the name of a type, whichever way Arrow keeps it in memory."""
+    text = str(kind.value_type if hasattr(kind, "dictionary") or str(kind).startswith("dictionary") else kind)
+    return text.removeprefix("large_").removesuffix("_view")
+
+
+def refuse_keys_in_files(label: str, paths: list[Path], names: list[str]) -> None:
+    """Refuse a folder key=value whose key is a column of the files as well: DuckDB would take the folder's."""
+    known = {name.lower(): name for name in names}
+    for part in paths:
+        for key in (folder.partition("=")[0] for folder in part.parent.parts if "=" in folder):
+            if key.lower() in known:
+                raise InputError(
+                    f"{label}: column {known[key.lower()]!r} stands in the files and in folder names such as {key}=...: rename one"
+                )
 
 
 def csv_source(
     path: Path, paths: list[Path], rules: ReadingRules, connection: duckdb.DuckDBPyConnection, scratch: Path
 ) -> Source:
     """Open CSV files whose header lines agree."""
+    label = called(path)
     names, delimiter = csv_files.read_header(paths[0], rules.encoding, rules.delimiter)
     for other in paths[1:]:
         if csv_files.read_header(other, rules.encoding, delimiter)[0] != names:
-            raise InputError(f"{path.name}: {other.name} has other columns than {paths[0].name}: make them agree")
-    refuse_twins(path.name, names)
+            raise InputError(f"{label}: {called(other)} has other columns than {called(paths[0])}: make them agree")
+    refuse_twins(label, names)
 
     surveys = {part: csv_files.survey(part, rules.encoding, delimiter) for part in paths}
     in_parallel = not any(found.records_over_lines for found in surveys.values())
@@ -177,7 +267,7 @@ def csv_source(
     place = partial(place_in, paths, read, line)
     lines = read(paths)
     return Source(
-        path.name, columns, types_of(lines), place, lines, lambda failure: csv_files.explain(failure, path.name)
+        label, columns, types_of(lines), place, lines, lambda failure: csv_files.explain(failure, label, paths)
     )
 
 
@@ -193,7 +283,7 @@ def place_in(
         if row < inside:
             number = line(part, row)
             words = f"line {number:,}" if number else f"row {row + 1:,}"
-            return f"{part.name} {words}" if len(paths) > 1 else words
+            return f"{called(part)} {words}" if len(paths) > 1 else words
         row -= inside
     return f"row {row + 1:,}"
 

@@ -16,7 +16,7 @@ from churn_clv.data.contract import Columns, EventsTable, ReadingRules, ValueIs,
 from churn_clv.data.read_events import as_lines, build_events, check_names
 from churn_clv.data.spark_engine import SparkConnection, failures, own_connection
 from churn_clv.data.spark_source import SparkSource, open_on_spark
-from churn_clv.data.transactions import TransactionLog, build_tables, check_format, extent, staging, value_of
+from churn_clv.data.transactions import TransactionLog, build_tables, check_manner, extent, staging, value_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -138,7 +138,7 @@ def _stage(
 ) -> SparkSource:
     """Read every line once into the table `staged`, and refuse what is broken."""
     with engine.connect() as local:
-        check_format(local, rules.date_format)
+        check_manner(local, rules)
     opened = open_on_spark(source, rules, connection.session)
     check(opened)
     sql, values = staging(opened, columns, rules)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from churn_clv.data import csv_files, engine
 from churn_clv.data.contract import ReadingRules, setting
-from churn_clv.data.sources import Header, data_files, frame_source, kind_of, refuse_twins
+from churn_clv.data.sources import Header, data_files, expanded, frame_source, kind_of, refuse_twins
 from churn_clv.data.spark_engine import failures
 from churn_clv.errors import InputError, shortened
 
@@ -53,7 +53,7 @@ def open_on_spark(source: Path | str | pd.DataFrame, rules: ReadingRules, sessio
         return _frame(source, session)
     if "://" in str(source):
         return _remote(str(source), session)
-    path = Path(source).expanduser()
+    path = expanded(source)
     try:
         paths = data_files(path)
         if kind_of(paths[0]) == "parquet":

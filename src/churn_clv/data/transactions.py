@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,8 +14,9 @@ import pandas as pd
 
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport, refuse, report_on
-from churn_clv.data.contract import Columns, ReadingRules, ValueIs, check_margin, known_zone, setting
+from churn_clv.data.contract import Columns, ReadingRules, ValueIs, check_margin, known_zone, setting, unknown_zone
 from churn_clv.data.roles import roles
+from churn_clv.data.scratch import scratch
 from churn_clv.data.sources import Header, Source, open_source
 from churn_clv.errors import InputError
 
@@ -89,8 +89,8 @@ def read_transactions(
         log = admit(source, columns, rules, room)
     except duckdb.OutOfMemoryException:
         raise InputError(
-            "the log does not fit into the memory limit: name a folder for the rest in data.spill_directory, or raise "
-            "data.memory_limit"
+            "the log does not fit into the engine's memory limit: in a config name a folder for the rest in data.spill_directory, or "
+            "raise data.memory_limit; churn-clv score has --memory-limit; elsewhere use a machine with more memory"
         ) from None
     if connection is None:
         engine.lock(room)
@@ -105,8 +105,8 @@ def admit(
 ) -> TransactionLog:
     """Stage the lines, refuse what is broken, build the tables, report."""
     check_margin(columns, rules)
-    with tempfile.TemporaryDirectory(prefix="churn_clv_") as scratch:
-        opened = open_source(source, rules, connection, Path(scratch))
+    with scratch() as place:
+        opened = open_source(source, rules, connection, place)
         stage_sound(connection, opened, columns, rules)
     build_tables(connection, columns, rules)
     first_day, last_day, n_customers = extent(connection, opened.label)
@@ -141,7 +141,7 @@ def stage_sound(
 
 def stage(connection: duckdb.DuckDBPyConnection, source: Source, columns: Columns, rules: ReadingRules) -> None:
     """Read every line once into the table `staged`, parsed and with its fate."""
-    check_format(connection, rules.date_format)
+    check_manner(connection, rules)
     sql, values = staging(source, columns, rules)
     try:
         source.show(connection, "source_lines")
@@ -175,15 +175,23 @@ def staging(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str,
     return engine.query("cleaning").replace("raw_lines", f"({raw})"), values
 
 
-def check_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
-    """Refuse a pattern that strptime does not know."""
-    if date_format is None:
+def check_manner(connection: duckdb.DuckDBPyConnection, rules: ReadingRules) -> None:
+    """Refuse a time zone or a pattern of dates that DuckDB does not know."""
+    try:
+        engine.run(
+            connection,
+            "SELECT timezone($zone, CAST('2024-01-05' AS TIMESTAMPTZ))",
+            {"zone": known_zone(rules.timezone).key},
+        )
+    except duckdb.Error:
+        raise unknown_zone(rules.timezone) from None
+    if rules.date_format is None:
         return
     try:
-        engine.run(connection, "SELECT try_strptime('', $format) IS NULL", {"format": date_format})
+        engine.run(connection, "SELECT try_strptime('', $format) IS NULL", {"format": rules.date_format})
     except duckdb.Error:
         raise InputError(
-            f"date_format {date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M' "
+            f"date_format {rules.date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M' "
             f"as {setting('date_format')}"
         ) from None
 
@@ -223,7 +231,9 @@ def extent(connection: engine.Connection, label: str) -> tuple[date, date, int]:
     )
     [(customers,)] = engine.run(connection, "SELECT count(DISTINCT customer_id) FROM customer_days")
     if first_day is None:
+        [(rows,)] = engine.run(connection, "SELECT count(*) FROM staged")
         raise InputError(
-            f"{label}: no transaction is left after cleaning: check data.start, data.end, data.drop_rows and the id column"
+            f"{label}: no transaction is left of {rows:,} row{'s' if rows > 1 else ''}: check the last day (--end, data.end), data.start, "
+            "data.drop_rows and the id column"
         )
     return first_day, last_day, customers
