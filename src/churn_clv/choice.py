@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 
 from churn_clv.backtest import Backtest, backtest, calibrator_from, tuned, windows_at
+from churn_clv.config import Config
 from churn_clv.data.windows import Windows, rolling_origins
 from churn_clv.errors import InputError
 from churn_clv.evaluation.champion import FEWEST_WINDOWS, Crown, crown
@@ -45,14 +46,11 @@ def choose(evidence: Evidence, windows: Windows, progress: Callable[[str], None]
     """Choose the methods of a run on what was known at calibration_end."""
     config = evidence.config
     asked = {"churn": config.churn.method, "value": config.value.method}
-    _, apart = rolling_origins(
-        first_day=windows.first_day, until=windows.calibration_end, horizon_days=windows.horizon_days,
-        step_days=windows.horizon_days, most=config.backtest.most_origins,
-    )  # fmt: skip
+    apart = earlier_origins(config, windows)
     open_tasks = [task for task, method in asked.items() if method == "auto"]
     crowns: list[Crown] = []
     found, calibrator, words = None, None, []
-    methods = {task: candidates(evidence, task) if m == "auto" else (m,) for task, m in asked.items()}
+    methods = {task: candidates(config, task) if m == "auto" else (m,) for task, m in asked.items()}
     if open_tasks and len(apart) >= FEWEST_WINDOWS:
         found = _backtested(evidence, windows, apart, methods, progress)
         apart = list(found.apart) if found is not None else []
@@ -74,6 +72,15 @@ def choose(evidence: Evidence, windows: Windows, progress: Callable[[str], None]
     return Choice(methods_used, tuple(sentences), tuple(crowns), found, trials)
 
 
+def earlier_origins(config: Config, windows: Windows) -> list[date]:
+    """Return the origins on which a choice stands: their holdouts lie before calibration_end and do not overlap."""
+    _, apart = rolling_origins(
+        first_day=windows.first_day, until=windows.calibration_end, horizon_days=windows.horizon_days,
+        step_days=windows.horizon_days, most=config.backtest.most_origins,
+    )  # fmt: skip
+    return apart
+
+
 def _backtested(
     evidence: Evidence,
     windows: Windows,
@@ -92,9 +99,9 @@ def _backtested(
         return None
 
 
-def candidates(evidence: Evidence, task: str) -> tuple[str, ...]:
+def candidates(config: Config, task: str) -> tuple[str, ...]:
     """Return the methods that compete, from the simplest to the most complex."""
-    asked = evidence.config.backtest.churn if task == "churn" else evidence.config.backtest.value
+    asked = config.backtest.churn if task == "churn" else config.backtest.value
     return tuple(asked) if asked else CANDIDATES[task]
 
 

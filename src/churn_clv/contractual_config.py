@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, model_validator
@@ -13,7 +13,7 @@ from churn_clv.config import Config, EvaluationSection, Name, TrackingSection, T
 from churn_clv.data.contracts import ContractColumns
 from churn_clv.errors import ConfigError
 from churn_clv.sections import Section, checked, override
-from churn_clv.segment_sections import GridSection
+from churn_clv.segment_sections import GridSection, PrivacySection
 from churn_clv.yaml_file import read_yaml
 
 
@@ -61,6 +61,7 @@ class ContractualConfig(Section):
     grid: ContractGridSection = ContractGridSection()
     evaluation: CrossFittingSection = CrossFittingSection()
     tracking: TrackingSection = TrackingSection()
+    privacy: PrivacySection = PrivacySection()
 
     def to_yaml(self) -> str:
         """Return the resolved config: every default written out, ready to be read again."""
@@ -75,16 +76,24 @@ def load_run(path: Path | str, overrides: Sequence[str] = ()) -> Config | Contra
     ConfigError
         One error that names the file and every faulty key; also where the file describes both kinds of run.
     """
+    content, root = read_run(path, overrides)
+    return checked(root, content, str(path))
+
+
+def read_run(
+    path: Path | str, overrides: Sequence[str] = ()
+) -> tuple[dict[str, Any], type[Config] | type[ContractualConfig]]:
+    """Read a run's YAML with its overrides, still to be checked, and tell which kind of run it is; see `load_run`."""
     content = read_yaml(Path(path))
     named = {text.partition("=")[0].strip().split(".")[0] for text in overrides}
     contractual = "contract" in content.keys() | named
     override(content, overrides, ContractualConfig if contractual else Config)
     if not contractual:
-        return checked(Config, content, str(path))
+        return content, Config
     both = [key for key in Config.model_fields if key in content and key not in ContractualConfig.model_fields]
     if both:
         raise ConfigError(
             f"{path}: contract: stands beside {', '.join(both)}: a run has either contracts (contract: one row a "
             "customer) or a log (data, windows, value); remove one of them"
         )
-    return checked(ContractualConfig, content, str(path))
+    return content, ContractualConfig

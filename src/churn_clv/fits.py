@@ -178,7 +178,7 @@ def past_inputs(evidence: Evidence, label: LabelWindow, features: pd.DataFrame |
     """What models would have read at a past cutoff: purchase and spend model are fitted on what was known then."""
     config = evidence.config
     rows = fit_rows(evidence.everyone, label.cutoff, config.value.spend_days)
-    if features is None or not (rows.histories["frequency"] > 0).any():
+    if features is None or not has_repeats(rows):
         raise InputError("nobody had bought twice by then")
     purchases = fit_purchases(config, rows, label.cutoff)
     spend = fit_spend(config, rows) if with_spend and evidence.log.has_amount else None
@@ -195,14 +195,24 @@ def check_enough(rows: FitRows, as_of: date) -> None:
         )
 
 
-def fit_purchases(config: Config, rows: FitRows, as_of: date) -> PurchaseModel:
-    """Fit the purchase model with the configured engine; the answers always come from our own formulas."""
-    if not (rows.histories["frequency"] > 0).any():
+def has_repeats(rows: FitRows) -> bool:
+    """Tell whether anybody had bought on a second day."""
+    return bool((rows.histories["frequency"] > 0).any())
+
+
+def check_repeats(rows: FitRows, as_of: date) -> None:
+    """Refuse a day by which nobody had bought on a second day."""
+    if not has_repeats(rows):
         raise InputError(
             f"none of the {rows.customers} customers known on {as_of} had bought on a second day by then; without repeat "
             "buyers no purchase rate can be learned: use a later date, or check that data.columns.customer_id "
             "is the customer and not the order"
         )
+
+
+def fit_purchases(config: Config, rows: FitRows, as_of: date) -> PurchaseModel:
+    """Fit the purchase model with the configured engine; the answers always come from our own formulas."""
+    check_repeats(rows, as_of)
     model = PURCHASE_MODELS[config.value.purchase_model]
     if config.value.engine == "lifetimes":
         return model.from_lifetimes(_lifetimes_fit(model.lifetimes_name, rows.histories, ["frequency", "recency", "T"]))

@@ -74,7 +74,7 @@ def roll(config: Config, progress: Callable[[str], None] = lambda stage: None) -
         raise InputError(
             f"backtest: the log ({windows.first_day} to {until}) has no room for a horizon of {horizon} days after half of one"
         )
-    methods = {task: candidates(evidence, task) for task in TASKS}
+    methods = {task: candidates(config, task) for task in TASKS}
     risk = next((m for m in (config.churn.method, KEPT["churn"]) if m in methods["churn"]), methods["churn"][-1])
     with noted(notes):
         found = backtest(evidence, windows_at(evidence, origins, horizon, windows), apart, methods, risk, progress)

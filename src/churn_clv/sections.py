@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from churn_clv.errors import ConfigError, nearest
+from churn_clv.errors import ConfigError, nearest, shortened
 from churn_clv.yaml_file import patch, read_value
+
+_MOST_FAULTS, _LONGEST_KEY, _LONGEST_NAME = 50, 80, 255
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("path", "spill_directory", "playbook", "save_rates", check_fields=False)
+    @classmethod
+    def _a_place(cls, path: str | None) -> str | None:
+        """Refuse what no file system can name: its own refusals are no sentences."""
+        if path is not None and "\0" in path:
+            raise ValueError("holds a NUL character, which no path does")
+        if path is not None and any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.split(os.sep)):
+            raise ValueError(f"holds a name longer than {_LONGEST_NAME} bytes, which no file has")
+        return path
 
 
 _Root = TypeVar("_Root", bound=BaseModel)
@@ -24,8 +37,10 @@ def checked(root: type[_Root], content: dict[str, Any], source: str) -> _Root:
     try:
         return root.model_validate(content)
     except ValidationError as error:
-        faults = [_in_words(fault, root) for fault in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(faults)) from None
+        faults = [(fault["loc"], _in_words(fault, root)) for fault in error.errors()[:_MOST_FAULTS]]
+        more = error.error_count() - len(faults)
+        told = [*(words for _, words in faults), *([f"and {more:,} more"] if more else [])]
+        raise ConfigError(f"{source}: " + "; ".join(told), faults) from None
 
 
 def override(content: dict[str, Any], overrides: Sequence[str], root: type[Section]) -> None:
@@ -46,7 +61,7 @@ def _apply(content: dict[str, Any], override: str, root: type[Section]) -> None:
 
 def _in_words(fault: Any, root: type[BaseModel]) -> str:
     """Say one pydantic fault as `section.key: what is wrong (did you mean ...?)`."""
-    location = [str(part) for part in fault["loc"] if not str(part).startswith(("list[", "literal["))]
+    location = [_shown(str(part)) for part in fault["loc"] if not str(part).startswith(("list[", "literal["))]
     key, kind = ".".join(location), fault["type"]
     if kind == "extra_forbidden":
         return f"{key}: unknown key{nearest(location[-1], _valid_keys(location[:-1], root))}"
@@ -56,6 +71,11 @@ def _in_words(fault: Any, root: type[BaseModel]) -> str:
     if kind == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key}: {message[0].lower() + message[1:]}; got {fault['input']!r:.60}{_remedy(kind, fault['input'])}"
+
+
+def _shown(key: str) -> str:
+    """A key as one line can show it."""
+    return key if key.isprintable() and len(key) <= _LONGEST_KEY else shortened(key, _LONGEST_KEY)
 
 
 def _remedy(kind: str, value: Any) -> str:

@@ -20,6 +20,7 @@ from churn_clv.config import Config
 from churn_clv.customer_table import known_from
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fingerprint import fingerprint
+from churn_clv.data.log import Log
 from churn_clv.data.log_parts import panel_of
 from churn_clv.data.open_log import open_attributes, open_log, open_log_on_spark
 from churn_clv.data.simulate import Truth
@@ -173,32 +174,39 @@ def _intervals(
 
 def open_evidence(config: Config, notes: list[str]) -> Evidence:
     """Read the log, its events and its customers' attributes."""
+    log, attributes = opened_log(config), opened_attributes(config)
+    if log.events is not None:
+        touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in log.events.steps if step.rows]
+        left_out = f": {'; '.join(touched)}" if touched else ""
+        notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
+    check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))
+    return with_panel(config, log, attributes, notes)
+
+
+def opened_log(config: Config) -> TransactionLog | SparkLog:
+    """Read the log and its events, on the engine that the config names."""
     data = config.data
     asked: dict[str, Any] = {
         "events": data.events_table(), "use_events": data.use_events,
         "simulated": data.simulated.model_dump() | {"truth": Truth(**data.simulated.truth)},
     }  # fmt: skip
     where = (data.source, data.path, data.column_names(), data.reading_rules())
-    log: TransactionLog | SparkLog = (
+    return (
         open_log_on_spark(*where, **asked, master=data.spark_master)
         if data.engine == "spark" else
         open_log(*where, **asked, memory_limit=data.memory_limit, threads=data.threads, spill_directory=data.spill_directory)
     )  # fmt: skip
-    table = data.attributes
-    attributes = (
-        open_attributes(data.source, table.path if table else None, table.customer_id if table else "customer_id")
-        if data.use_attributes
-        else None
-    )
-    if log.events is not None:
-        touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in log.events.steps if step.rows]
-        left_out = f": {'; '.join(touched)}" if touched else ""
-        notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
-    check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))
-    return _with_panel(config, log, attributes, notes)
 
 
-def _with_panel(
+def opened_attributes(config: Config) -> pd.DataFrame | None:
+    """Read what is given of the customers; None where nothing is, or where it is not to be used."""
+    data, table = config.data, config.data.attributes
+    if not data.use_attributes:
+        return None
+    return open_attributes(data.source, table.path if table else None, table.customer_id if table else "customer_id")
+
+
+def with_panel(
     config: Config, log: TransactionLog | SparkLog, given: pd.DataFrame | None, notes: list[str]
 ) -> Evidence:
     """Take the panel of a log that has more customers, or that is not in this machine."""
@@ -243,7 +251,7 @@ def _outside_training(models: FittedModels, known: Known) -> pd.Series:
     return models.churn.trees.share_outside_training(models.churn.tree_inputs(known))
 
 
-def resolved_windows(config: Config, log: TransactionLog) -> Windows:
+def resolved_windows(config: Config, log: Log) -> Windows:
     w = config.windows
     return resolve_windows(
         first_day=log.first_day, last_day=known_until(config, log), calibration_end=w.calibration_end, holdout_end=w.holdout_end,
@@ -251,7 +259,7 @@ def resolved_windows(config: Config, log: TransactionLog) -> Windows:
     )  # fmt: skip
 
 
-def known_until(config: Config, log: TransactionLog) -> date:
+def known_until(config: Config, log: Log) -> date:
     """The last day the log speaks of: where the config names it, days without a purchase at the end are known too."""
     drawn = config.data.simulated
     if config.data.source == "simulated":
