@@ -19,6 +19,8 @@ from churn_clv.score import FittedModels, score_known, trained_attributes
 from churn_clv.segments.schemes import CLUSTERED
 
 _COUNTS = ("frequency", "recency", "T", "monetary_days")
+# Beyond these the models' sums leave what a float can hold.
+_MOST_DAYS, _MOST_MONEY = 1e9, 1e15
 LONGEST_HORIZON_DAYS = 36_525
 # What cuts that were frozen for one horizon say nothing of for another.
 _PLACED = ("value_tier", "risk_tier", "segment", "action", "lifecycle_stage", "value_class", "pareto_tier")
@@ -208,6 +210,11 @@ def _check_summary(table: pd.DataFrame, spend_days: str) -> None:
     for name, (wrong, fault) in faults.items():
         if wrong.any():
             raise InputError(f"{name}: {int(wrong.sum()):,} of {rows:,} rows are {fault}")
+    for name in SUMMARY:
+        most = _MOST_DAYS if name in _COUNTS else _MOST_MONEY
+        vast = int((table[name].abs() > most).sum())
+        if vast:
+            raise InputError(f"{name}: {vast:,} of {rows:,} rows are beyond {most:,.0f}; check what the column holds")
     for name in ("frequency", "monetary_days"):
         broken = int((table[name] % 1 != 0).sum())
         if broken:

@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from churn_clv.errors import ConfigError, nearest
+from churn_clv.errors import ConfigError, nearest, shortened
+
+_MOST_BYTES = _MOST_VALUES = 1_000_000
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error instead of a silent last word."""
+    """Safe YAML in which a key given twice is an error instead of a silent last word, and nothing grows as it is read."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Refuse aliases that multiply: nine lines of nine of them mean a thousand million values."""
+        node = super().get_single_node()
+        if node is not None and _values(node, {}) > _MOST_VALUES:
+            problem = f"its aliases (*name) make more than {_MOST_VALUES:,} values of it; write them out"
+            raise yaml.composer.ComposerError(None, None, problem, node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+        if any(key.tag == _MERGE for key, _ in node.value):
             problem = "merge keys (<<) are not read; write the keys out"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        counted = Counter(key for key in keys if isinstance(key, Hashable))
+        twice = sorted(str(key) for key, count in counted.items() if count > 1)
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, aliases followed; too many where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1
+        mapping = isinstance(node, yaml.MappingNode)
+        inner = (
+            chain.from_iterable(node.value) if mapping else node.value if isinstance(node, yaml.SequenceNode) else ()
+        )
+        known[id(node)] = 1 + sum(_values(part, known) for part in inner)
+    return known[id(node)]
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping safely: no tags that run code, no duplicate keys, at most 1 MB."""
-    if not path.is_file():
-        others = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such config file{nearest(str(path), others)}")
-    if path.stat().st_size > 1_000_000:
-        raise ConfigError(f"{path}: larger than 1 MB, which no config is")
+    """Read a YAML mapping safely: no tags that run code, no duplicate keys, no aliases that multiply, at most 1 MB."""
+    data = _bytes_of(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+        content = _load(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except RecursionError:
@@ -49,6 +71,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            others = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+            raise ConfigError(f"{path}: no such config file{nearest(str(path), others)}")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{shortened(path, 80)}: cannot be read: {error.strerror or error}") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigError(f"{path}: larger than 1 MB, which no config is")
+    return data
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+
+
 def read_value(text: str, *, is_text: bool) -> Any:
     """Read the value of an override: YAML where it is YAML, and as it stands where the key holds text.
 
@@ -58,7 +98,7 @@ def read_value(text: str, *, is_text: bool) -> Any:
     if is_text and text[:1] not in ('"', "'"):
         return None if text in ("", "~", "null") else text
     try:
-        return yaml.safe_load(text)
+        return _load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
 

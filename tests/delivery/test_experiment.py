@@ -33,12 +33,12 @@ def test_variants_are_patches_of_the_base_and_siblings_of_one_model(base: Path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("base: base.yaml\nruns: {a: null}\n", "question: field required"),
+        ("base: base.yaml\nruns: {a: null}\n", "question: missing"),
         ("question: q\nbase: 3\nruns: {a: null}\n", "base: input should be a valid list"),
         ("question: q\nbase: base.yaml\nruns: [a]\n", "runs: input should be a valid dictionary"),
         ("question: q\nbase: base.yaml\nruns: {}\n", "runs: dictionary should have at least 1 item"),
         ("question: q\nbase: base.yaml\nruns: {a: [1]}\n", "runs.a: input should be a valid dictionary"),
-        ("question: q\nbase: base.yaml\nruns: {a: null}\nanwser: x\n", "anwser: extra inputs"),
+        ("question: q\nbase: base.yaml\nruns: {a: null}\nanwser: x\n", "anwser: unknown key (did you mean 'answer'?)"),
         ("question: q\nbase: gone.yaml\nruns: {a: null}\n", "gone.yaml: no such config file"),
         ("question: q\nbase: base.yaml\nruns: {a: {value: {spend_dys: all}}}\n", "did you mean 'spend_days'?"),
         ("question: q\nbase: base.yaml\nruns: {a: {tracking: null, windows: 3}}\n", "windows"),

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from churn_clv.config import Config, Name, parse_config
 from churn_clv.errors import ConfigError, InputError
 from churn_clv.evaluation.judgement import NAMES
 from churn_clv.evaluation.over_origins import over_origins
 from churn_clv.rolling import Rolling
-from churn_clv.sections import override
+from churn_clv.sections import checked, override
 from churn_clv.yaml_file import read_yaml
 
 SHOWN = (
@@ -80,11 +80,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     ConfigError
         Naming the file, and the run and key at fault.
     """
-    try:
-        asked = _Asked.model_validate(read_yaml(path))
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg'][0].lower()}{f['msg'][1:]}" for f in error.errors()]
-        raise ConfigError(f"{path}: " + "; ".join(faults)) from None
+    asked = checked(_Asked, read_yaml(path), str(path))
     logs = {}
     for file in asked.base:
         base = merged(read_yaml(Path(file)), asked.every_run)

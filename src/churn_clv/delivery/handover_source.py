@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from churn_clv.delivery.champions import ALIAS, Candidate, find
+from churn_clv.delivery.mlflow_model import FITTED
 from churn_clv.delivery.model_card import CARD
 from churn_clv.delivery.model_folder import DIGESTS, verified
 from churn_clv.delivery.run_folder import latest_run
 from churn_clv.errors import InputError
+from churn_clv.yaml_file import read_yaml
 
 # The tag of a registered version: the digest of its list of digests, kept apart from the files.
 DIGEST_TAG = "sha256"
@@ -98,7 +101,40 @@ def _logged_files(candidate: Candidate) -> Iterator[Path]:
         except (mlflow.exceptions.MlflowException, OSError) as error:
             cause = str(error).splitlines()[0][:200]
             raise InputError(f"{candidate}: its files cannot be fetched: {cause}") from None
-        folder = place / "artifacts" / "fitted"
-        if not (folder / DIGESTS).exists():
-            raise InputError(f"{candidate}: holds no model of this program (no artifacts/fitted/{DIGESTS})")
-        yield folder
+        yield fitted_in(place, str(candidate))
+
+
+def fitted_in(place: Path, origin: str) -> Path:
+    """Return the folder of the model's files in an MLflow model, whose code and description are read, and never run.
+
+    Raises
+    ------
+    InputError
+        If it holds none, or is described otherwise than training describes it: a file that MLflow would follow.
+    """
+    folder = place / "artifacts" / FITTED
+    if not (folder / DIGESTS).exists():
+        raise InputError(f"{origin}: holds no model of this program (no artifacts/{FITTED}/{DIGESTS})")
+    changed = _changed_in(read_yaml(place / "MLmodel").get("flavors"))
+    if changed:
+        raise InputError(
+            f"{origin}: its MLmodel was changed after it was registered ({changed} is not what training writes): load it "
+            "nowhere, and hand over the run's folder"
+        )
+    return folder
+
+
+def _changed_in(flavors: Any) -> str:
+    """Name what MLflow would load otherwise than as this program's code and files; empty where nothing is."""
+    if not isinstance(flavors, dict) or list(flavors) != ["python_function"]:
+        return "flavors"
+    found = flavors["python_function"]
+    if not isinstance(found, dict) or found.get("loader_module") != "mlflow.pyfunc.loaders.code_model":
+        return "loader_module"
+    if "python_model" in found or Path(str(found.get("model_code_path"))).name != "serving.py":
+        return "model_code_path"
+    if found.get("code") != "code":
+        return "code"
+    artifacts = found.get("artifacts")
+    places = {name: fitted.get("path") for name, fitted in artifacts.items()} if isinstance(artifacts, dict) else {}
+    return "" if places == {FITTED: f"artifacts/{FITTED}"} else "artifacts"

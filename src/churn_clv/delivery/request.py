@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
@@ -14,6 +16,8 @@ from churn_clv.data.contract import Columns, ReadingRules
 from churn_clv.data.feature_names import SUMMARY
 from churn_clv.delivery.model_folder import ScoringModel, roles_read
 from churn_clv.errors import InputError, shortened
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def is_log(names: Iterable[str], day: str = "date") -> bool:
@@ -36,6 +40,29 @@ def is_log(names: Iterable[str], day: str = "date") -> bool:
         f"neither a customer table, which has columns customer_id, {', '.join(SUMMARY)}, nor a log, which has columns "
         f"customer_id and {day}: name the columns so"
     )
+
+
+def refuse_unstorable(asked: pd.DataFrame) -> None:
+    """Refuse what JSON can write and no column can hold: a whole number beyond any float, and half a character.
+
+    Raises
+    ------
+    InputError
+        Naming the column and how many rows.
+    """
+    for name, column in asked.items():
+        broken = sum(map(_is_unstorable, column)) if column.dtype == object else 0
+        if broken:
+            raise InputError(
+                f"{name}: {broken:,} of {len(asked):,} rows hold what no table can: a number beyond 1e308, or half a "
+                "character (a lone surrogate)"
+            )
+
+
+def _is_unstorable(cell: object) -> bool:
+    if isinstance(cell, str):
+        return _HALF.search(cell) is not None
+    return isinstance(cell, int) and abs(cell) > sys.float_info.max
 
 
 def with_numbers(scoring: ScoringModel, table: pd.DataFrame) -> pd.DataFrame:

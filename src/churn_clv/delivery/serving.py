@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from churn_clv.delivery.model_folder import ScoringModel, read_model
-from churn_clv.delivery.request import day_of, is_log, log_scores, with_numbers
+from churn_clv.delivery.request import day_of, is_log, log_scores, refuse_unstorable, with_numbers
 from churn_clv.errors import InputError
 
 
@@ -65,6 +65,7 @@ class ChurnClv(mlflow.pyfunc.PythonModel):
     def _scores(self, asked: pd.DataFrame, as_of: str, horizon_days: int | None) -> pd.DataFrame:
         if asked.empty:
             raise InputError("the input has no rows, or none of the columns that the model reads")
+        refuse_unstorable(asked)
         if is_log(map(str, asked.columns)):
             _refuse_batches()
             return log_scores(self._scoring, asked, as_of, horizon_days, self._duckdb)
