@@ -109,6 +109,17 @@ def test_a_kill_before_any_write_of_a_promotion_leaves_the_old_champion(shop: li
     assert roll_back("shop") == ("4", "1")
 
 
+def test_of_two_promotions_at_once_the_slower_is_told_who_was_faster(shop: list[Candidate]):
+    seen = champion_of("shop")
+    crown_version(shop[0], seen, "rule", "", {})
+    with pytest.raises(
+        InputError, match="^shop/2: shop/1 became champion of shop while this one was compared with nobody"
+    ):
+        crown_version(shop[1], seen, "rule", "", {})
+    assert champion_of("shop") == shop[0]
+    assert len(events("shop")) == 1
+
+
 def test_a_kill_within_a_rollback_leaves_the_champion_and_the_way_back(shop: list[Candidate], monkeypatch):
     for candidate in shop[:3]:
         crown(candidate)

@@ -41,6 +41,18 @@ def test_the_runs_page_says_which_run_it_is_and_how_good(small_run: Run, logged:
     assert run.data.tags["data_fingerprint"] == small_run.fingerprint
 
 
+def test_challenger_is_named_when_its_run_is_finished(small_run: Run, logged: Logged, bare_folder: Path, monkeypatch):
+    seen: list[tuple[str, str]] = []
+
+    def name(client: mlflow.MlflowClient, model: str, alias: str, version: str) -> None:
+        run = client.get_model_version(model, version).run_id
+        seen.append((alias, client.get_run(run).info.status))
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", name)
+    log_run(small_run, bare_folder)
+    assert seen == [("challenger", "FINISHED")]
+
+
 def test_every_metric_of_the_run_is_logged_with_its_standard_error(small_run: Run, logged: Logged):
     metrics = mlflow.get_run(logged.run_id).data.metrics
     for name, value in small_run.judgement.metrics().items():

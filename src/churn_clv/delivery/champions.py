@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from churn_clv.delivery.store import store_lock
 from churn_clv.errors import InputError
 
 ALIAS = "champion"
@@ -77,7 +78,24 @@ def champion_of(model: str) -> Candidate | None:
 
 
 def crown_version(candidate: Candidate, before: Candidate | None, how: str, why: str, tags: Mapping[str, str]) -> None:
-    """Make a version champion and record it. Whatever is written before the alias changes nothing for anybody."""
+    """Make a version champion and record it. Whatever is written before the alias changes nothing for anybody.
+
+    Raises
+    ------
+    InputError
+        If `before` is not champion any more: another promotion was faster.
+    """
+    with store_lock():
+        now = champion_of(candidate.model)
+        if now != before:
+            raise InputError(
+                f"{candidate}: {now or 'nobody'} became champion of {candidate.model} while this one was compared with "
+                f"{before or 'nobody'}; nothing was changed, promote again"
+            )
+        _crown(candidate, before, how, why, tags)
+
+
+def _crown(candidate: Candidate, before: Candidate | None, how: str, why: str, tags: Mapping[str, str]) -> None:
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -101,6 +119,11 @@ def roll_back(model: str, why: str = "") -> tuple[str, str]:
     InputError
         If there is no champion, none before it, or the one before was deleted.
     """
+    with store_lock():
+        return _roll_back(model, why)
+
+
+def _roll_back(model: str, why: str) -> tuple[str, str]:
     import mlflow
 
     client = mlflow.MlflowClient()

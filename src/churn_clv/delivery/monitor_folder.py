@@ -44,6 +44,7 @@ class Monitored:
     names: tuple[str, str]
     unit: Unit
     experiment: str
+    smallest_group: int
     remarks: tuple[str, ...] = ()
 
 
@@ -86,7 +87,9 @@ def monitor_model(
     )  # fmt: skip
     config = load_config(run / "config.yaml")
     unit = Unit(models.settings.currency, models.settings.value_is)
-    return Monitored(found, run, (before.name, after.name), unit, config.tracking.experiment, after.remarks)
+    return Monitored(
+        found, run, (before.name, after.name), unit, config.tracking.experiment, config.privacy.smallest_group, after.remarks,
+    )  # fmt: skip
 
 
 def limits_of(metrics: Mapping[str, float]) -> Limits:
@@ -105,7 +108,8 @@ def write_monitoring(monitored: Monitored, root: Path, started: datetime) -> Pat
     """Write monitor.html and monitor.json into ``root/<config>-monitor/<time>/`` and return that folder."""
     found = monitored.found
     page = render_monitor_page(
-        found, monitor_figures_of(found, monitored.unit), unit=monitored.unit, names=monitored.names,
+        found, monitor_figures_of(found, monitored.unit, monitored.smallest_group), unit=monitored.unit,
+        names=monitored.names, smallest=monitored.smallest_group,
         model_name=f"{monitored.run.parent.name} {monitored.run.name}", generated_at=started,
     )  # fmt: skip
     content = {

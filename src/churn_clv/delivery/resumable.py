@@ -112,7 +112,8 @@ def open_parts(out: Path, folder: Path, work: dict[str, Any], suffix: str) -> Pa
             break
         parts.facts.append(facts)
     parts.resumed, parts.other_work = len(parts.facts), bool(found) and not same
-    _begin(parts, work)
+    with named_errors(out):
+        _begin(parts, work)
     return parts
 
 

@@ -24,6 +24,7 @@ from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
 from churn_clv.evaluation.model_drawings import model_figures_of
 from churn_clv.evaluation.segment_drawings import segment_figures_of
+from churn_clv.evaluation.shown import shown_groups
 from churn_clv.everyone import PARTS
 from churn_clv.train import Run
 
@@ -31,6 +32,8 @@ from churn_clv.train import Run
 IN_REPORT = ("clv_ranking",)
 # What the production models read of every customer: what monitoring compares later customers with.
 CUSTOMERS = "customers.parquet"
+# Metrics that count customers who are chosen.
+COUNTS = ("actions/contacted", "actions/win_back")
 SCORES, PANEL_SCORES = "scores", "panel_scores.parquet"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -73,7 +76,7 @@ def _fill(folder: Path, run: Run, run_name: str, started: datetime) -> None:
     _write_scores(run, folder)
     write_table(run.judged, folder / "judged_scores.parquet")
     write_table(both_grids(run), folder / "grid.csv")
-    write_segmentation(run.segmentation, folder, run.everyone)
+    write_segmentation(run, folder)
     (folder / "metrics.json").write_text(json.dumps(summary_of(run), indent=1), encoding="utf-8")
     models = model_figures_of(run)
     write_figures(figures | models, folder / "figures")
@@ -119,8 +122,9 @@ def files_of(run: Run) -> dict[str, str]:
 
 
 def both_grids(run: Run) -> pd.DataFrame:
-    """Return the judged and the production grid in one table, never mixed in a row."""
-    return pd.concat({"judged": run.judged_grid, "production": run.production_grid}, names=["grid"])
+    """Return the judged and the production grid in one table, never mixed in a row, without cells of few customers."""
+    grids = {"judged": run.judged_grid, "production": run.production_grid}
+    return pd.concat({name: shown_groups(run, table) for name, table in grids.items()}, names=["grid"])
 
 
 def summary_of(run: Run) -> dict[str, Any]:
@@ -147,11 +151,14 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 
 def metrics_of(run: Run) -> dict[str, float]:
-    """Return every metric of the run under its documented name."""
+    """Return every metric of the run under its documented name, but numbers about few customers."""
     found = run.judgement.metrics() | _totals(run) | run.segmentation.metrics
     if run.everyone is not None:
         found["actions/win_back"] = float(run.everyone.total["win_back"])
-    return {name: value for name, value in found.items() if value == value}
+    few = {name for name in COUNTS if 0 < found.get(name, 0) < run.config.privacy.smallest_group}
+    if "actions/contacted" in few:
+        few |= {"actions/expected_profit", "actions/expected_outlay"}
+    return {name: value for name, value in found.items() if value == value and name not in few}
 
 
 def _totals(run: Run) -> dict[str, float]:

@@ -9,39 +9,137 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from churn_clv.delivery.atomic import room_left, whole_file
+from churn_clv.delivery.processes import end_dead_runs
 from churn_clv.errors import InputError
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = "mlartifacts"
 
 
+# Unless the user says otherwise: a server that is gone or hangs is told of within 15 seconds.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "MLFLOW_LOG_UV_FILES": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+}
+
+
 @contextmanager
-def prepared_store() -> Iterator[None]:
-    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it."""
+def prepared_store() -> Iterator[bool]:
+    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it.
+
+    Gives whether it is such a file.
+    """
     import mlflow
 
-    os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_STORE)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_LOG_UV_FILES", "false")
-    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    for name, value in {"MLFLOW_TRACKING_URI": DEFAULT_STORE, **_PATIENCE}.items():
+        os.environ.setdefault(name, value)
     uri = os.environ["MLFLOW_TRACKING_URI"]
-    mlflow.set_tracking_uri(uri)
+    with store_lock() as local:
+        try:
+            if local and not _file_of(uri).exists():
+                whole_file(_file_of(uri), _make_store)
+        finally:
+            mlflow.set_tracking_uri(uri)
+        if local:
+            mlflow.search_experiments(max_results=1)
+        yield local
+
+
+def _make_store(file: Path) -> None:
+    """Make the tables in a file that is not the store yet: what is stopped half-way there cannot be gone on with."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{file.absolute()}")
+    mlflow.search_experiments(max_results=1)
+
+
+def _file_of(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
+
+
+@contextmanager
+def store_lock() -> Iterator[bool]:
+    """Let one process at a time do what others must not come between; a server's store, of many machines, has no lock."""
+    uri = os.environ["MLFLOW_TRACKING_URI"]
     if not uri.startswith("sqlite:///"):
-        yield
+        yield False
         return
-    with Path(uri.removeprefix("sqlite:///") + ".lock").open("w") as lock:
+    with Path(f"{_file_of(uri)}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        mlflow.search_experiments(max_results=1)
+        yield True
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Ask a server once, and shortly: for what is only courtesy while the program ends."""
+    before = {name: os.environ.get(name) for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")}
+    os.environ.update(MLFLOW_HTTP_REQUEST_TIMEOUT="1", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    try:
         yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Return what is raised where a store is not there, refuses, is full or answers what nobody understands."""
+    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, OSError, SQLAlchemyError, ParseError
+
+
+def cause_of(error: Exception) -> str:
+    """Return what an error says, as the beginning of one line without credentials; of a request, why it failed.
+
+    Examples
+    --------
+    >>> cause_of(OSError("Max retries exceeded (Caused by NewConnectionError('HTTP(host=a): [Errno 111] Connection refused'))"))
+    '[Errno 111] Connection refused'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    request = re.search(r"Caused by \w+\([\"'](.*?)[\"']\)+$", text)
+    reason = request[1].rpartition(": ")[2] if request else text.partition(" [SQL: ")[0]
+    place = _file_of(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
+    if isinstance(error, OSError):
+        place = Path(str(error.filename2 or error.filename or tempfile.gettempdir()))
+    return without_credentials(reason)[:200] + room_left(place, error)
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Give up on a server that answers drop by drop: no single wait is too long then, but all of them together."""
+    seconds, tries = (int(os.environ[f"MLFLOW_HTTP_REQUEST_{name}"]) for name in ("TIMEOUT", "MAX_RETRIES"))
+    limit = seconds * (tries + 1) + 2
+
+    def give_up(signum: int, frame: object) -> None:
+        raise InputError(f"no whole answer within {limit} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there do signals arrive
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(limit)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def check_store() -> None:
-    """See that the store answers, before any work is done for it.
+    """See that the store answers, before any work is done for it, and end the runs that a process now gone left there.
 
     Raises
     ------
@@ -49,44 +147,47 @@ def check_store() -> None:
         Naming the store, without credentials.
     """
     import mlflow
-    from sqlalchemy.exc import SQLAlchemyError
 
     quiet()
+    told: tuple[type[Exception], ...] = (*refusals(), ImportError, InputError)
     try:
-        with prepared_store():
+        with prepared_store() as local, nullcontext() if local else _in_time():
             mlflow.search_experiments(max_results=1)
-    except (mlflow.exceptions.MlflowException, OSError, ImportError, SQLAlchemyError) as error:
+            end_dead_runs()
+    except told as error:
         store = without_credentials(os.environ["MLFLOW_TRACKING_URI"])
-        cause = without_credentials(str(error).splitlines()[0][:160])
-        raise InputError(f"MLFLOW_TRACKING_URI: the store {store} does not answer: {cause}") from None
+        raise InputError(f"MLFLOW_TRACKING_URI: the store {store} does not answer: {cause_of(error)}") from None
 
 
 def without_credentials(text: str) -> str:
-    """Cut user and password out of every address.
+    """Cut user and password, and what stands for a password behind the question mark, out of every address.
 
     Examples
     --------
-    >>> without_credentials("postgresql://me:secret@host/db")
-    'postgresql://host/db'
+    >>> without_credentials("postgresql://me:p@ss/word@host/db?sslpassword=secret&sslmode=require")
+    'postgresql://host/db?sslpassword=***&sslmode=require'
     """
-    return re.sub(r"//[^/@\s]+@", "//", text)
+    return re.sub(r"(?i)([?&]\w*(?:password|token|secret)\w*=)[^&\s]*", r"\1***", re.sub(r"//\S*@", "//", text))
 
 
 def quiet() -> None:
     """Keep MLflow's and its database migrations' progress off the terminal; errors still come through."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What it tells with a traceback and its values is raised as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def serve_ui(port: int) -> int:
     """Run the MLflow UI on the same store, on this machine only, until interrupted; leave no process behind."""
     check_store()
-    store = os.environ["MLFLOW_TRACKING_URI"]
     hosts = f"localhost:{port},127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
                "--allowed-hosts", hosts, "--workers", "1", "--default-artifact-root", DEFAULT_ARTIFACTS]  # fmt: skip
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # The store's address may hold a password, and everybody on this machine sees the words of a command.
+    store = {"MLFLOW_BACKEND_STORE_URI": os.environ["MLFLOW_TRACKING_URI"]}
+    environment = os.environ | store | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 (our own interpreter)
 
     def stop(signum: int, frame: object) -> None:

@@ -1,56 +1,32 @@
-"""The only writer to MLflow: one run per trained config, with its model registered."""
+"""What MLflow is told of each kind of run: one page per trained config, with its model registered."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
 
 from churn_clv.backtest import Backtest
 from churn_clv.contractual import ContractualRun
+from churn_clv.data.privacy import has_pseudonym_key, pseudonym_key, pseudonyms
 from churn_clv.delivery.code_version import code_tags
 from churn_clv.delivery.contract_folder import contract_metrics
-from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
-from churn_clv.delivery.mlflow_model import model_parts
-from churn_clv.delivery.model_folder import DIGESTS
+from churn_clv.delivery.mlflow_page import Child, Logged, Page, log_page
 from churn_clv.delivery.monitor_folder import Monitored
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
 from churn_clv.delivery.run_tags import contract_tags_of, flat, run_name, tags_of
-from churn_clv.delivery.store import DEFAULT_ARTIFACTS, DEFAULT_STORE, prepared_store, quiet, without_credentials
-from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES
+from churn_clv.evaluation.shown import shown_acceptance
 from churn_clv.rolling import TASKS, Rolling
 from churn_clv.train import Run
 
 # What MLflow takes in a metric's name; an attribute may be called anything.
 _SAFE = re.compile(r"[^\w./ -]")
-
-
-@dataclass(frozen=True)
-class Logged:
-    """Where a run stands in MLflow."""
-
-    run_id: str
-    experiment_id: str
-    model_name: str
-    model_version: str
-
-    @property
-    def page(self) -> str:
-        return page_of(self.experiment_id, self.run_id)
-
-    @property
-    def leaderboard(self) -> str:
-        return leaderboard_of(self.experiment_id)
+# What a run folder holds without customers.
+_FILES = [("figures", "figures"), *((file, None) for file in ("report.html", "metrics.json", "grid.csv"))]
 
 
 def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> Logged:
@@ -66,30 +42,27 @@ def log_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> L
     InputError
         If the store does not answer; the run's folder is complete already.
     """
-    import mlflow
+    return log_page(page_of_run(run, folder, question), folder)
 
-    tags = tags_of(run, folder) | (question or {})
-    name = run_name(run.config, folder, variant=tags.get("variant"))
-    with _run_in_store(name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
-        mlflow.log_input(_dataset(run.config.data.source, run.fingerprint), context="training")
-        _log_config(run.config.shareable())
-        mlflow.log_params(_methods(run))
-        _log_files(folder)
-        mlflow.log_artifacts(str(folder / "segments"), "segments")
-        mlflow.log_artifact(str(folder / "segments.html"))
-        for name, table in {"acceptance": run.segmentation.acceptance, "quality": run.segmentation.quality}.items():
-            mlflow.log_table(table.drop(columns="missing_ids", errors="ignore").reset_index(), f"{name}.json")
-        mlflow.log_table(_sample_without_ids(run.scores), "score_sample.json")
-        model = _log_model(folder)
-        mlflow.log_metrics(_numbers(run), model_id=model.model_id)
-        if run.choice.backtest is not None:
-            _log_origins(run.choice.backtest)
-        if run.choice.trials is not None:
-            _log_trials(run.choice.trials)
-        version_number = _register(
-            run.config.registered_model, model, run_id, digest_of(folder / "model"), question is None
-        )
-        return Logged(run_id, experiment, run.config.registered_model, version_number)
+
+def page_of_run(run: Run, folder: Path, question: dict[str, str] | None = None) -> Page:
+    """Return what MLflow is told of a run."""
+    tags, config = tags_of(run, folder) | (question or {}), run.config.shareable()
+    tables = {
+        "acceptance": shown_acceptance(run),
+        "quality": run.segmentation.quality.drop(columns="missing_ids", errors="ignore"),
+    }
+    tables = {name: table.reset_index() for name, table in tables.items()}
+    origins = _origins(run.choice.backtest) if run.choice.backtest is not None else []
+    trials = _trials(run.choice.trials) if run.choice.trials is not None else []
+    return Page(
+        run_name(run.config, folder, variant=tags.get("variant")), run.config.tracking.experiment, tags,
+        flat(config) | _methods(run), _numbers(run),
+        [*_FILES, ("segments", "segments"), ("segments.html", None)],
+        yaml.safe_dump(config, sort_keys=False), (run.config.data.source, run.fingerprint),
+        {name: _split(table) for name, table in (tables | {"score_sample": _sample_without_ids(run.scores)}).items()},
+        [*origins, *trials], run.config.registered_model, question is None,
+    )  # fmt: skip
 
 
 def log_contract_run(run: ContractualRun, folder: Path) -> tuple[str, str]:
@@ -101,16 +74,14 @@ def log_contract_run(run: ContractualRun, folder: Path) -> tuple[str, str]:
     InputError
         If the store does not answer; the run's folder is complete already.
     """
-    import mlflow
-
-    tags, name = contract_tags_of(run, folder), run_name(run.config, folder)
-    with _run_in_store(name, run.config.tracking.experiment, folder, tags) as (experiment, run_id):
-        mlflow.log_input(_dataset("contracts", run.fingerprint), context="training")
-        _log_config(run.config.model_dump(mode="json"))
-        _log_files(folder)
-        mlflow.log_artifacts(str(folder / "model"), "model")
-        mlflow.log_metrics(contract_metrics(run) | _seconds(run.seconds))
-        return page_of(experiment, run_id), leaderboard_of(experiment)
+    config = run.config.model_dump(mode="json")
+    page = Page(
+        run_name(run.config, folder), run.config.tracking.experiment, contract_tags_of(run, folder), flat(config),
+        contract_metrics(run) | _seconds(run.seconds), [*_FILES, ("model", "model")],
+        yaml.safe_dump(config, sort_keys=False), ("contracts", run.fingerprint),
+    )  # fmt: skip
+    logged = log_page(page, folder)
+    return logged.page, logged.leaderboard
 
 
 def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None = None) -> str:
@@ -121,20 +92,19 @@ def log_backtest(rolling: Rolling, folder: Path, question: dict[str, str] | None
     InputError
         If the store does not answer; the backtest's folder is complete already.
     """
-    import mlflow
-
     crowns = {f"champion_{c.task}": c.champion if c.crowned else "too few windows" for c in rolling.crowns()}
     words = "\n".join(f"- {line}" for c in rolling.crowns() for line in c.sentences(NAMES))
     tags = {"mlflow.note.content": words, "kind": "backtest"} | crowns | code_tags() | (question or {})
-    name = run_name(rolling.config, folder, "backtest", tags.get("variant"))
-    with _run_in_store(name, rolling.config.tracking.experiment, folder, tags) as (experiment, run_id):
-        _log_config(rolling.config.shareable())
-        mlflow.log_artifacts(str(folder))
-        means = {f"{task}/{metric}/{method}": row["mean"] for task in TASKS
-                 for (metric, method), row in rolling.summary(task).iterrows()}  # fmt: skip
-        mlflow.log_metrics({key: value for key, value in means.items() if value == value})
-        _log_origins(rolling.backtest)
-        return page_of(experiment, run_id)
+    means = {f"{task}/{metric}/{method}": row["mean"] for task in TASKS
+             for (metric, method), row in rolling.summary(task).iterrows()}  # fmt: skip
+    config = rolling.config.shareable()
+    page = Page(
+        run_name(rolling.config, folder, "backtest", tags.get("variant")), rolling.config.tracking.experiment, tags,
+        flat(config), {key: value for key, value in means.items() if value == value},
+        [file for file in _all_of(folder) if file[0] != "config.yaml"],  # it may name customers, in data.drop_rows
+        yaml.safe_dump(config, sort_keys=False), children=_origins(rolling.backtest),
+    )  # fmt: skip
+    return log_page(page, folder).page
 
 
 def log_monitoring(monitored: Monitored, folder: Path) -> str:
@@ -145,8 +115,6 @@ def log_monitoring(monitored: Monitored, folder: Path) -> str:
     InputError
         If the store does not answer; the folder is complete already.
     """
-    import mlflow
-
     found, run = monitored.found, monitored.run
     words = "\n".join([f"**{found.verdict}**", "", *(f"- {reason.sentence}" for reason in found.reasons)])
     tags = {
@@ -154,67 +122,40 @@ def log_monitoring(monitored: Monitored, folder: Path) -> str:
         "mlflow.note.content": words,
     } | code_tags()  # fmt: skip
     name = f"monitor {run.parent.name} {found.as_of_before} to {found.as_of_after}"
-    with _run_in_store(name, monitored.experiment, folder, tags) as (experiment, run_id):
-        mlflow.log_params({"as_of_before": str(found.as_of_before), "as_of_after": str(found.as_of_after)})
-        mlflow.log_metrics({_SAFE.sub("_", name): value for name, value in found.metrics.items()})
-        mlflow.log_artifacts(str(folder))
-        return page_of(experiment, run_id)
+    days = {"as_of_before": str(found.as_of_before), "as_of_after": str(found.as_of_after)}
+    metrics = {_SAFE.sub("_", name): value for name, value in found.metrics.items()}
+    return log_page(Page(name, monitored.experiment, tags, days, metrics, _all_of(folder)), folder).page
 
 
-def _log_origins(backtest: Backtest) -> None:
-    """Each origin as a child of the active run."""
-    import mlflow
+def _all_of(folder: Path) -> list[tuple[str, str | None]]:
+    """Everything in a folder, each subfolder under its own name."""
+    return [(path.name, path.name if path.is_dir() else None) for path in sorted(folder.iterdir())]
 
+
+def _origins(backtest: Backtest) -> list[Child]:
+    """Each origin as a run of its own."""
+    children = []
     for origin in backtest.origins:
+        figures = {"churn": backtest.churn.loc[origin.as_of], "value": backtest.value.loc[origin.as_of]}
+        metrics = {f"{task}/{metric}/{method}": float(value) for task, row in figures.items()
+                   for (metric, method), value in row.items() if value == value}  # fmt: skip
         tags = {"kind": "origin", "independent": str(origin.as_of in backtest.apart).lower()}
-        with _child(f"origin {origin.as_of}", tags):
-            figures = {"churn": backtest.churn.loc[origin.as_of], "value": backtest.value.loc[origin.as_of]}
-            mlflow.log_params({"as_of": str(origin.as_of), "horizon_days": origin.windows.horizon_days})
-            mlflow.log_metrics({f"{task}/{metric}/{method}": float(value) for task, row in figures.items()
-                                for (metric, method), value in row.items() if value == value})  # fmt: skip
+        params = {"as_of": str(origin.as_of), "horizon_days": origin.windows.horizon_days}
+        children.append(Child(f"origin {origin.as_of}", tags, params, metrics))
+    return children
 
 
-def _log_trials(trials: pd.DataFrame) -> None:
-    """Each trial of the search as a child of the active run."""
-    import mlflow
-
-    for number, trial in trials.iterrows():
-        with _child(f"trial {number}", {"kind": "trial"}):
-            mlflow.log_params({name: trial[name] for name in trials.columns if name != "log_loss"})
-            mlflow.log_metric("search/log_loss", float(trial["log_loss"]))
-
-
-def _child(name: str, tags: dict[str, str]) -> Any:
-    """Open a run below the active one; MLflow would put it into the default experiment."""
-    import mlflow
-
-    parent = mlflow.active_run().info
-    return mlflow.start_run(experiment_id=parent.experiment_id, run_name=name, nested=True, tags=tags)
+def _trials(trials: pd.DataFrame) -> list[Child]:
+    """Each trial of the search as a run of its own."""
+    names = [name for name in trials.columns if name != "log_loss"]
+    return [
+        Child(f"trial {number}", {"kind": "trial"}, {name: str(trial[name]) for name in names}, {"search/log_loss": float(trial["log_loss"])})
+        for number, trial in trials.iterrows()
+    ]  # fmt: skip
 
 
-@contextmanager
-def _run_in_store(name: str, experiment: str, folder: Path, tags: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Open a run of an experiment and give both ids; a store that does not take it is one line."""
-    import mlflow
-
-    quiet()
-    try:
-        with prepared_store():
-            experiment_id = _experiment(experiment)
-            prepare_leaderboard(experiment_id)
-        with _killed_is_said(), mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as active:
-            yield experiment_id, active.info.run_id
-    except mlflow.exceptions.MlflowException as error:
-        store = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
-        refused = without_credentials(f"MLflow at {store} did not take the run: {str(error)[:200]}")
-        raise InputError(f"{refused}; the run itself is complete in {folder}") from None
-
-
-def _log_config(content: dict[str, Any]) -> None:
-    import mlflow
-
-    mlflow.log_params(flat(content))
-    mlflow.log_text(yaml.safe_dump(content, sort_keys=False), "config.yaml")
+def _split(table: pd.DataFrame) -> str:
+    return str(table.to_json(orient="split", index=False, date_format="iso", double_precision=15))
 
 
 def _methods(run: Run) -> dict[str, str]:
@@ -225,65 +166,6 @@ def _methods(run: Run) -> dict[str, str]:
         "methods.value": used.value,
         "methods.calibrated": str(used.calibrator is not None),
     }
-
-
-def _log_files(folder: Path) -> None:
-    """What a run folder holds without customers."""
-    import mlflow
-
-    mlflow.log_artifacts(str(folder / "figures"), "figures")
-    for file in ("report.html", "metrics.json", "grid.csv"):
-        mlflow.log_artifact(str(folder / file))
-
-
-@contextmanager
-def _killed_is_said() -> Iterator[None]:
-    """End the active run as KILLED, not as FAILED, when the user or the system stops the program."""
-    import mlflow
-
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        mlflow.MlflowClient().set_terminated(mlflow.last_active_run().info.run_id, "KILLED")
-        raise
-
-
-def _log_model(folder: Path) -> Any:
-    import mlflow
-
-    with model_parts(folder / "model") as parts:
-        return mlflow.pyfunc.log_model(name="model", **parts)
-
-
-def digest_of(model: Path) -> str:
-    """Return the SHA-256 of a model folder's list of digests: who knows it from elsewhere knows every file."""
-    return hashlib.sha256((model / DIGESTS).read_bytes()).hexdigest()
-
-
-def _register(name: str, model: Any, run_id: str, digest: str, challenger: bool) -> str:
-    """Add the model as the newest version and point `challenger` at it, last: the alias never names half a model."""
-    import mlflow
-
-    client = mlflow.MlflowClient()
-    try:
-        client.create_registered_model(name)
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    added = client.create_model_version(
-        name, source=model.model_uri, run_id=run_id, model_id=model.model_id, tags={"sha256": digest}
-    )
-    if challenger:
-        client.set_registered_model_alias(name, "challenger", added.version)
-    return str(added.version)
-
-
-def _dataset(name: str, fingerprint: str) -> Any:
-    """The data by name and fingerprint only: no profile, no rows, no path."""
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-
-    return MetaDataset(CodeDatasetSource(tags={}), name=name, digest=fingerprint)
 
 
 def _numbers(run: Run) -> dict[str, float]:
@@ -314,17 +196,8 @@ def _seconds(by_stage: dict[str, float]) -> dict[str, float]:
 
 
 def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
-    sample = scores.sample(min(rows, len(scores)), random_state=0).reset_index(drop=True)
-    return sample.assign(as_of=sample["as_of"].astype("str"))
-
-
-def _experiment(name: str) -> str:
-    import mlflow
-
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite")
-    return str(
-        mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None)
-    )
+    """Some customers' scores: with pseudonyms where the environment has a key for them, else without any name."""
+    chosen = scores.sample(min(rows, len(scores)), random_state=0)
+    named = [pseudonyms(chosen.index, pseudonym_key())] if has_pseudonym_key() else []
+    sample = chosen.reset_index(drop=True).assign(as_of=chosen["as_of"].astype("str").to_numpy())
+    return sample.assign(**{str(names.name): names for names in named})
