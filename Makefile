@@ -13,6 +13,7 @@ RUNS = runs/$(basename $(notdir $(CONFIG)))
 STAMP := .venv/.installed
 BROWSER := .venv/browser
 SPARK := .venv/spark
+AUDIT := .venv/audit
 # One BLAS thread: the models' sums are short, and spinning threads cost more than they bring.
 export SET REASON
 export OPENBLAS_NUM_THREADS ?= 1
@@ -27,7 +28,7 @@ SMOKE_RACES = "fit.py --customers 5000 --repeats 1" "predict.py --customers 5000
 SPARK_SMOKE = failures or (same_frames and odd and not other)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train backtest test planted odd postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress clean
+.PHONY: help setup train check backtest test planted odd postgres browser rehearse spark experiment compare promote rollback ui report handover score notebooks lint format bench stress audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ WITH_SET = eval "pairs=($$SET)"; for pair in "$${pairs[@]}"; do set_pairs+=(--se
 train: setup ## Train, judge, score and report (CONFIG=configs/mine.yaml, SET="section.key='a value' ...")
 	@$(WITH_SET) $(BIN)/churn-clv train $(CONFIG) "$${set_pairs[@]}"
 
+check: setup ## Say what would make training fail or surprise, in seconds (CONFIG, SET as for train)
+	@$(WITH_SET) $(BIN)/churn-clv check $(CONFIG) "$${set_pairs[@]}"
+
 backtest: setup ## Compare the methods at many origins of CONFIG's log (SET as for train)
 	@$(WITH_SET) $(BIN)/churn-clv backtest $(CONFIG) "$${set_pairs[@]}"
 
@@ -62,7 +66,7 @@ planted: setup ## See that the leak tests catch every planted leak
 	@$(BIN)/python -m pytest -n 2 --dist load -m planted tests/test_leaks.py
 
 odd: setup ## Whole runs on odd logs: constant amounts, no labels, strange names, every method
-	@$(BIN)/python -m pytest -n 2 --dist load -m odd tests/test_odd_runs.py
+	@$(BIN)/python -m pytest -n 2 --dist load -m odd tests/test_odd_runs.py tests/test_canary.py tests/security tests/data/test_corpus.py
 
 postgres: setup ## Run the tests that need a database, on a scratch PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "the PostgreSQL tests need initdb; install the package postgresql" >&2; exit 2; }
@@ -134,8 +138,17 @@ bench: setup ## Race the claims of the README, ratios against lifetimes, pandas 
 	@for benchmark in $(if $(SMOKE),$(SMOKE_RACES),$(RACES)); do echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark || exit 1; done
 
 stress: setup ## Long checks: robustness and interval coverage on thousands of simulated logs (an hour)
-	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000"; do \
+	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000" "fuzz_reader.py --minutes 10" "fuzz_serving.py --minutes 10" \
+	  "kills.py --kills 60" "first_starts.py --rounds 20 --starts 6"; do \
 	  $(BIN)/python benchmarks/$$benchmark || exit 1; done
+
+audit: setup $(AUDIT)/.installed ## Ask for known vulnerabilities of every locked requirement (exit code 3: not all could be asked about)
+	@PYTHONPATH=$(AUDIT) $(BIN)/python benchmarks/audit.py
+
+# Beside the environment: the auditor is no part of what it audits.
+$(AUDIT)/.installed: $(STAMP) requirements-audit.lock
+	@rm -rf $(AUDIT) && $(BIN)/uv pip install --quiet --target $(AUDIT) --require-hashes -r requirements-audit.lock
+	@touch $@
 
 clean: ## Remove the environment and caches; runs, handovers and the MLflow store stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info build

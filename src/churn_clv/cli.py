@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -35,6 +37,8 @@ app = typer.Typer(
     help="What is each customer worth, who is about to leave, and what do we do about it: from a transaction log.",
 )
 STOPPED = {130, 143}  # by SIGINT, by SIGTERM
+# What a disk answers that is full, read-only or somebody else's.
+_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Set = Annotated[
     list[str] | None,
@@ -58,6 +62,10 @@ def main() -> None:
         code = _last_word(str(error), 2)
     except usage_error as error:
         code = _last_word(f"{error.format_message()} (--help explains)", 2)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        code = _last_word(_named(error), 2)
     except KeyboardInterrupt:
         code = 130
     except SystemExit as stop:
@@ -92,6 +100,23 @@ def train(
         return
     with _file_of_the_windows(str(config)):
         train_and_log(loaded, out)
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="The run's YAML, for example configs/cdnow.yaml.")],
+    set_: Set = None,
+    out: Runs = Path("runs"),
+) -> None:
+    """Say what would make train fail or surprise, before any training; writes nothing, exits 2 if train would fail."""
+    from churn_clv.check import check as looked_at
+    from churn_clv.terminal import print_findings, within_limits
+
+    with within_limits():
+        findings = looked_at(config, set_ or [], out)
+    print_findings(findings, config)
+    if any(found.level == "error" for found in findings):
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -215,14 +240,40 @@ def lists(
     by: Annotated[
         str, typer.Option(help="Column that names the segments: rfm_segment, lifecycle_stage, value_class, ...")
     ] = "segment",
+    pseudonyms: Annotated[
+        bool,
+        typer.Option("--pseudonyms", help="Lists to send away: pseudonyms by CHURN_CLV_PSEUDONYM_KEY in place of ids."),
+    ] = False,
 ) -> None:
     """Write one list of customers a segment, as CSV that is safe in a spreadsheet and as Parquet."""
+    from churn_clv.data.privacy import pseudonym_key
     from churn_clv.delivery.run_folder import scores_of
     from churn_clv.delivery.segment_lists import lists_of
 
-    written = lists_of(scores_of(scores), by, out)
+    written = lists_of(scores_of(scores), by, out, pseudonym_key() if pseudonyms else None)
     kinds = sorted({path.suffix for path in written})
     print(f"wrote {len(written) // len(kinds)} lists of {by} to {out}, each as {' and '.join(kinds)}")
+
+
+@app.command()
+def purge(
+    ids: Annotated[
+        Path,
+        typer.Argument(help="A file with one customer id a line; - reads them from standard input.", allow_dash=True),
+    ],
+    places: Annotated[
+        list[Path], typer.Argument(help="Folders, or CSV and Parquet tables, such as runs and scores.csv.")
+    ],
+) -> None:
+    """Remove customers from score files, lists and customer tables on this machine; says what it cannot remove."""
+    from churn_clv.delivery.purge import NOT_REMOVED, purge_listed
+
+    found = purge_listed(ids, places, sys.stdin.buffer)
+    for table, rows in found.rows.items():
+        print(f"{table}: {rows:,} row{'s' * (rows != 1)} removed")
+    for sentence in found.sentences():
+        print(sentence)
+    print(NOT_REMOVED)
 
 
 @app.command()
@@ -323,6 +374,7 @@ def experiment(
     print(f"Leaderboard {reached(leaderboard_named(config.tracking.experiment))}")
 
 
+app.command()(model_commands.log)
 app.command()(model_commands.promote)
 app.command()(model_commands.rollback)
 app.command()(model_commands.compare)
@@ -348,6 +400,16 @@ def _file_of_the_windows(source: str) -> Iterator[None]:
         yield
     except WindowError as error:
         raise ConfigError(f"{source}: {error}") from None
+
+
+def _named(error: OSError) -> str:
+    """Say which file the system refused, where it says so itself."""
+    from churn_clv.delivery.atomic import room_left
+
+    if error.filename is None:
+        return f"{error.strerror or error}: a file that the system does not name; temporary ones are in {tempfile.gettempdir()}"
+    path = Path(str(error.filename))
+    return f"{path}: {error.strerror}{room_left(path, error)}"
 
 
 def _last_word(message: str, code: int) -> int:

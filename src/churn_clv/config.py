@@ -31,7 +31,7 @@ from churn_clv.data.windows import duration_days
 from churn_clv.evaluation.profit import RetentionCosts
 from churn_clv.models.churn import ChurnModel
 from churn_clv.sections import Section, checked, override
-from churn_clv.segment_sections import ActionsSection, GridSection, SegmentsSection
+from churn_clv.segment_sections import ActionsSection, GridSection, PrivacySection, SegmentsSection
 from churn_clv.yaml_file import read_yaml
 
 Dataset = Literal["file", "cdnow", "cdnow_sample", "complete_journey", "simulated"]
@@ -340,6 +340,7 @@ class Config(Section):
     evaluation: EvaluationSection = EvaluationSection()
     backtest: BacktestSection = BacktestSection()
     tracking: TrackingSection = TrackingSection()
+    privacy: PrivacySection = PrivacySection()
 
     @property
     def registered_model(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv.data import engine
+from churn_clv.data.privacy import PSEUDONYM, pseudonym
 from churn_clv.segments.contact_profit import allocate
 
 PARTS = "part-*.parquet"
@@ -71,6 +72,17 @@ class Everyone:
             outlay_a_customer=table["outlay"] / table["customers"],
             value_share=table["value"] / total if total else np.nan,
         )[_BUDGET]
+
+    def add_pseudonyms(self, key: bytes) -> None:
+        """Give `scored` a column of pseudonyms, for lists that leave."""
+        self.connection.create_function(
+            "pseudonym", lambda customer_id: pseudonym(customer_id, key), ["VARCHAR"], "VARCHAR"
+        )
+        engine.run(self.connection, "ALTER VIEW scored RENAME TO identified")
+        engine.run(
+            self.connection,
+            f"CREATE VIEW scored AS SELECT *, pseudonym(customer_id) AS {engine.quote(PSEUDONYM)} FROM identified",  # noqa: S608
+        )
 
     def close(self) -> None:
         """Let the engine go; the parts stay."""

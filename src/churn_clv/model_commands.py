@@ -1,4 +1,4 @@
-"""The commands on runs that are there already: promote, rollback, compare, monitor."""
+"""The commands on runs that are there already: log, promote, rollback, compare, monitor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ RunName = Annotated[
     str, typer.Argument(help="A run's id, MODEL/VERSION or MODEL@ALIAS, such as churn-clv-cdnow@challenger.")
 ]
 RunNames = Annotated[list[str], typer.Argument(help="Run folders, or ids or names of MLflow runs; two or more.")]
+
+
+def log(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, of a backtest or of monitoring.")],
+) -> None:
+    """Write to MLflow what a folder holds and MLflow has not taken, because it was not there or the program was stopped."""
+    from churn_clv.delivery.leaderboard import reached
+    from churn_clv.delivery.mlflow_page import log_later
+    from churn_clv.delivery.store import check_store
+
+    check_store()
+    logged = log_later(folder)
+    if logged.model_version:
+        print(f"Model   models:/{logged.model_name}/{logged.model_version}")
+    print(f"MLflow  {reached(logged.page)}")
 
 
 def promote(

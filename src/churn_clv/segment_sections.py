@@ -13,6 +13,7 @@ from churn_clv.errors import nearest
 from churn_clv.sections import Section
 from churn_clv.segments.accounts import Accounts
 from churn_clv.segments.grid import Cuts, Quantiles, ValueAxis, ValueShares
+from churn_clv.segments.small_groups import SMALLEST_GROUP
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -117,6 +118,12 @@ class ActionsSection(Section):
     playbook: str | None = None
     budget: float | None = Field(default=None, ge=0)
     save_rates: str | None = None
+
+
+class PrivacySection(Section):
+    """What pages, figures and tables without ids may tell of customers: no group of fewer than this many; 1 tells of all."""
+
+    smallest_group: int = Field(default=SMALLEST_GROUP, ge=1, le=1000)
 
 
 def _formed(cuts: object, kinds: list[str]) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -124,16 +124,17 @@ def check_given(evidence: Evidence, windows: Windows) -> None:
     Raises
     ------
     InputError
-        If the playbook, the save rates or the acquisition costs cannot be read or leave a customer out, or money is named
-        for a log without amounts.
+        If the playbook, the save rates or the acquisition costs cannot be read or leave a customer out, if customers spent more
+        here than in total, or if money is named for a log without amounts.
     """
     actions, accounts = evidence.config.actions, evidence.accounts
     load_playbook(actions.playbook)
-    customers = summarize(evidence.log, windows.score_as_of).index
+    summary = summarize(evidence.log, windows.score_as_of)
     if actions.save_rates is not None:
         buyers = evidence.everyone.frame(query("acquired"), {"as_of": windows.score_as_of})["customer_id"]
         _rates(actions.save_rates, pd.Index(buyers))
-    acquisition_costs(accounts, customers, evidence.given)
+    acquisition_costs(accounts, summary.index, evidence.given)
+    other_values(replace(accounts, weights={}), summary, evidence.given)
     money = {
         "actions.budget": actions.budget, "segments.total_spend": accounts.total_spend,
         "segments.cost_to_serve": accounts.cost_to_serve, "segments.acquisition_cost": accounts.acquisition_cost,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ import duckdb
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from churn_clv.config import Config
 from churn_clv.contractual import ContractualRun, train_contracts
 from churn_clv.contractual_config import ContractualConfig
 from churn_clv.data.cleaning import CleaningReport
+from churn_clv.data.privacy import check_key
 from churn_clv.delivery.atomic import check_writable
 from churn_clv.delivery.backtest_folder import write_backtest, write_comparison
 from churn_clv.delivery.contract_folder import write_contract_run
@@ -39,6 +42,7 @@ from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES, RUN, best_rival
+from churn_clv.findings import Finding
 from churn_clv.rolling import TASKS, Rolling, roll
 from churn_clv.train import Run, train
 
@@ -50,6 +54,7 @@ CONTRACT_SHOWN = (
     ("churn", "auc"), ("churn", "log_loss"), ("churn", "brier"), ("churn", "average_precision"),
     ("churn", "top_decile_lift"),
 )  # fmt: skip
+LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
 _Result = TypeVar("_Result")
 
 
@@ -59,6 +64,7 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
     Places that cannot be written and a store that does not answer are refused before the work begins.
     """
     check_writable(out / config.name)
+    check_key()
     check_store()
     started = datetime.now(UTC)
     with within_limits(), progress_of(config.name) as progress:
@@ -67,7 +73,8 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
             scored = partial(score_everyone, run, run.whole, out, progress)
             run = _timed(run, "score everyone", progress, scored)
         folder = _timed(run, "write the report", progress, lambda: write_run(run, out, started))
-        logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
+        with kept(folder):
+            logged = _timed(run, "log to MLflow", progress, lambda: log_run(run, folder, question))
     _print_run(run, folder, logged)
     if run.everyone is not None:
         run.everyone.close()
@@ -83,7 +90,8 @@ def train_contracts_and_log(config: ContractualConfig, out: Path) -> Contractual
     with progress_of(config.name) as progress:
         run = train_contracts(config, progress)
         folder = _timed(run, "write the report", progress, lambda: write_contract_run(run, out, started))
-        page, board = _timed(run, "log to MLflow", progress, lambda: log_contract_run(run, folder))
+        with kept(folder):
+            page, board = _timed(run, "log to MLflow", progress, lambda: log_contract_run(run, folder))
     print_cleaning(run.contracts.cleaning, "Table")
     title = f"{config.name}: {run.judgement.customers:,} contracts, {config.evaluation.folds}-fold cross-fitting"
     places = {"Model": str(folder / "model"), "MLflow": reached(page), "Leaderboard": reached(board)}
@@ -99,7 +107,9 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
     with within_limits(), progress_of(f"{config.name} backtest") as progress:
         rolling = roll(config, progress)
         folder = write_backtest(rolling, out, started)
-        page = log_backtest(rolling, folder, question)
+        progress("log to MLflow")
+        with kept(folder):
+            page = log_backtest(rolling, folder, question)
     console = Console(highlight=False)
     print_cleaning(rolling.evidence.log.cleaning)
     console.print(f"{len(rolling.backtest.origins)} origins, {len(rolling.backtest.apart)} without overlap: "
@@ -135,6 +145,16 @@ def within_limits() -> Iterator[None]:
 
 
 @contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Say what is there already when the program is stopped while it logs to MLflow."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        print(f"{folder} is complete; MLflow has not taken all of it: churn-clv log {folder}", file=sys.stderr)
+        raise
+
+
+@contextmanager
 def progress_of(name: str) -> Iterator[Callable[[str], None]]:
     """Show the stage that runs, on a terminal in place, elsewhere line by line."""
     console = Console(stderr=True, highlight=False)
@@ -164,6 +184,18 @@ def print_frame(frame: pd.DataFrame, first: str) -> None:
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width that columns would have to fit
     console.print(table)
+
+
+def print_findings(findings: Sequence[Finding], config: Path) -> None:
+    """Print what a check found, one line each, and whether the config would train."""
+    console = Console(highlight=False)
+    for found in findings:
+        level = Text(f"{found.level:<8}", LEVEL_STYLES[found.level])
+        console.print(level.append(f"{found.where}: {found.what}", "not bold default"), soft_wrap=True)
+    counts = {level: sum(found.level == level for found in findings) for level in LEVEL_STYLES}
+    told = ", ".join(f"{n} {level}{'s' * (n != 1)}" for level, n in counts.items() if n or level != "note")
+    verdict = "churn-clv train would fail" if counts["error"] else "nothing stands in the way of churn-clv train"
+    console.print(Text(f"{config}: {told}: {verdict}"), soft_wrap=True)
 
 
 def answer_with_effects(

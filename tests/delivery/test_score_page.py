@@ -33,13 +33,18 @@ def score_file(folder: Path, frame: pd.DataFrame) -> Path:
 
 
 def test_the_page_adds_up_the_cells_and_names_no_customer(tmp_path: Path) -> None:
-    page = write_score_page(score_file(tmp_path, SCORES), None)
+    page = write_score_page(score_file(tmp_path, pd.concat([SCORES] * 10)), None)
     text = page.read_text(encoding="utf-8")
     assert page == tmp_path / "scores.html"
-    assert '<td class="n">2</td><td class="n">80%</td>' in text  # two customers, mean of .9 and .7
-    assert '<td class="n">50</td><td class="n">7</td>' in text
+    assert '<td class="n">20</td><td class="n">80%</td>' in text  # ten times two customers, mean of .9 and .7
+    assert '<td class="n">500</td><td class="n">70</td>' in text
     assert text.index("1 of 5") < text.index("5 of 5")
     assert not any(name in text for name in SCORES["customer_id"])
+
+
+def test_cells_of_few_customers_are_not_on_the_page(tmp_path: Path) -> None:
+    text = write_score_page(score_file(tmp_path, SCORES), None).read_text(encoding="utf-8")
+    assert text.count('<td class="n">not shown</td>') == 2 * 5 and "Not shown: big; small." in text
 
 
 @pytest.mark.parametrize(

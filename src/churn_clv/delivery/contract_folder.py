@@ -17,6 +17,7 @@ from churn_clv.delivery.report import write_figures
 from churn_clv.delivery.run_folder import stamped_folder
 from churn_clv.delivery.tables import write_table
 from churn_clv.evaluation.contract_figures import contract_figures
+from churn_clv.evaluation.shown import shown_groups
 
 CONTRACT_MODEL = "contract.json"
 CONTRACT_FORMAT = 1
@@ -34,7 +35,8 @@ def write_contract_run(run: ContractualRun, root: Path, started: datetime) -> Pa
 
 
 def _fill(folder: Path, run: ContractualRun, run_name: str, started: datetime) -> None:
-    figures = contract_figures(run.judged, run.current_grid, run.judged_grid, run.grid, run.drivers, currency_of(run))
+    current, judged = shown_groups(run, run.current_grid), shown_groups(run, run.judged_grid)
+    figures = contract_figures(run.judged, current, judged, run.grid, run.drivers, currency_of(run))
     (folder / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
     write_table(run.scores, folder / "scores.parquet")
     write_table(run.scores, folder / "scores.csv")
@@ -63,7 +65,8 @@ def contract_files(run: ContractualRun) -> dict[str, str]:
 
 def contract_grids(run: ContractualRun) -> pd.DataFrame:
     """Return the cells of all customers and of those who are still there in one table, never mixed in a row."""
-    return pd.concat({"judged": run.judged_grid, "current": run.current_grid}, names=["grid"])
+    grids = {"judged": run.judged_grid, "current": run.current_grid}
+    return pd.concat({name: shown_groups(run, table) for name, table in grids.items()}, names=["grid"])
 
 
 def contract_metrics(run: ContractualRun) -> dict[str, float]:

@@ -12,11 +12,12 @@ import pandas as pd
 from churn_clv.contractual import ContractualRun
 from churn_clv.delivery.report import Picture, moment, picture, rendered, versions
 from churn_clv.delivery.report_sentences import small_cells
-from churn_clv.delivery.report_tables import Cell, Table, shown, verdict
+from churn_clv.delivery.report_tables import Cell, Table, count_cell, shown, verdict
 from churn_clv.delivery.report_words import CAUTION, METRICS, MetricWords
 from churn_clv.evaluation.cross_fitting import NAMES
 from churn_clv.evaluation.judgement import RUN
 from churn_clv.evaluation.labels import percent, rounded
+from churn_clv.evaluation.shown import shown_groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,10 +46,9 @@ def currency_of(run: ContractualRun) -> str:
 
 
 def _answer(run: ContractualRun) -> dict[str, Any]:
-    scores, grid, unit = run.scores, run.current_grid, currency_of(run)
+    scores, grid, unit = run.scores, shown_groups(run, run.current_grid), currency_of(run)
     leaving = scores["churn_probability"].sum()
     most = grid["value_at_risk"][grid["customers"] > 0].nlargest(3)
-    worst = grid.loc[most.index[0]]
     return {
         "customers": len(run.judged), "left": int(run.judged["churned"].sum()), "caution": CAUTION,
         "headline": [
@@ -59,17 +59,20 @@ def _answer(run: ContractualRun) -> dict[str, Any]:
             (f"{rounded(scores['value_at_risk'].sum())} {unit}", "a month at risk: risk times value, summed"),
         ],
         "answer": [
-            f"The largest value at risk, {rounded(worst['value_at_risk'])} {unit} a month, lies in {_cell(worst)}: "
-            f"{percent(worst['share'])} of the customers who are still there.",
+            *(
+                f"The largest value at risk, {rounded(at_risk)} {unit} a month, lies in {_cell(grid.loc[key])}: "
+                f"{percent(grid.loc[key, 'share'])} of the customers who are still there."
+                for key, at_risk in most[:1].items()
+            ),
             "A risk is the share that left among customers of the table who look alike, over the time that the churn column "
             "covers: a forecast as far as the next such time is like the last. Value at risk is an upper bound of what leaving costs, not what a campaign can win back.",
         ],
         "to_do": [
-            f"{_cell(grid.loc[key])}, {grid.loc[key]['customers']:,} customers, {rounded(at_risk)} {unit} a month at risk. "
+            f"{_cell(grid.loc[key])}, {grid.loc[key]['customers']:,.0f} customers, {rounded(at_risk)} {unit} a month at risk. "
             f"{grid.loc[key]['action']}." for key, at_risk in most.items()
         ],
         "grid_table": _grid_table(run, unit),
-        "small": small_cells(grid),
+        "small": small_cells(run, run.current_grid),
     }  # fmt: skip
 
 
@@ -114,7 +117,7 @@ def _details(run: ContractualRun) -> dict[str, Any]:
 
 
 def _grid_table(run: ContractualRun, unit: str) -> Table:
-    grid, realised = run.current_grid, run.judged_grid
+    grid, realised = (shown_groups(run, table) for table in (run.current_grid, run.judged_grid))
     head = ["Cell", "Value tier", "Risk tier", "Customers", "Share", f"Value at risk, {unit} a month", "Predicted churn",
             "Of all in the cell, left", "95 % interval", "What to do"]  # fmt: skip
     rows = []
@@ -124,7 +127,7 @@ def _grid_table(run: ContractualRun, unit: str) -> Table:
             low, high = all_here["realised_churn_low"], all_here["realised_churn_high"]
             between = f"{100 * low:.0f} to {100 * high:.0f} %" if np.isfinite(low) else "–"  # noqa: RUF001 (typography)
             rows.append([
-                Cell(cell["segment"]), Cell(value), Cell(risk), _number(cell["customers"]), _share(cell["share"]),
+                Cell(cell["segment"]), Cell(value), Cell(risk), count_cell(cell["customers"]), _share(cell["share"]),
                 Cell(rounded(cell["value_at_risk"]), float(cell["value_at_risk"])), _share(cell["churn_probability"]),
                 _share(all_here["realised_churn"]), Cell(between, right=True), Cell(cell["action"]),
             ])  # fmt: skip

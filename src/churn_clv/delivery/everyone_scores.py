@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from churn_clv.customer_table import score_table
-from churn_clv.data import engine
 from churn_clv.data.log_parts import parts_of
+from churn_clv.data.scratch import scratch_folder
 from churn_clv.data.spark_log import SparkLog
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.delivery.score_parts import write_scores
@@ -41,7 +41,7 @@ def score_everyone(run: Run, log: TransactionLog | SparkLog, place: Path, progre
         A folder of which the scores will be moved into the run's own; see `churn_clv.delivery.run_folder.write_run`.
     """
     data = run.config.data
-    folder = engine.scratch_folder(str(place)) / "scores"
+    folder = scratch_folder(str(place)) / "scores"
     rates = None if run.config.actions.save_rates is None else save_rates(run.config.actions.save_rates)
     score = partial(planned, as_of=run.windows.score_as_of, rates=rates)
     if isinstance(log, SparkLog):

@@ -11,6 +11,8 @@ from churn_clv.delivery.model_figure_words import MODEL_DESCRIPTIONS
 from churn_clv.evaluation import figure_data, segment_drawings
 from churn_clv.evaluation.figures import TIMING_SAMPLE, churned, method_name, origin_summary, unit_of
 from churn_clv.evaluation.labels import day, feature, model, percent, rounded
+from churn_clv.evaluation.shown import shown_cohorts, shown_groups, shown_profile
+from churn_clv.segments.small_groups import withheld
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -23,25 +25,31 @@ def words_of(name: str, run: Run) -> FigureWords:
 
 
 def _grid_production(run: Run) -> FigureWords:
-    largest = run.production_grid["customers"].idxmax()
-    cell = run.production_grid.loc[largest]
+    shown = shown_groups(run, run.production_grid).dropna(subset="customers")
+    told = ""
+    if not shown.empty:
+        cell = shown.loc[shown["customers"].idxmax()]
+        told = (
+            f" The largest cell is {cell['segment']} with {cell['customers']:,.0f} customers and a predicted churn of "
+            f"{percent(cell['churn_probability'])}."
+        )
     return FigureWords(
         "The production grid: forecasts for today's customers. The darker, the higher the predicted churn.",
-        "Heat map of risk tier by value tier with the figures of the table of the production grid. The "
-        "largest cell is "
-        f"{cell['segment']} with {cell['customers']:,} customers and a predicted churn of "
-        f"{percent(cell['churn_probability'])}.",
+        f"Heat map of risk tier by value tier with the figures of the table of the production grid.{told}",
     )
 
 
 def _grid_judged(run: Run) -> FigureWords:
-    rates = run.judged_grid["realised_churn"].dropna()
+    rates = shown_groups(run, run.judged_grid)["realised_churn"].dropna()
+    told = (
+        f" Realised churn goes from {percent(rates.min())} to {percent(rates.max())} over the cells."
+        if len(rates)
+        else ""
+    )
     return FigureWords(
         f"The judged grid: customers placed by what was known on {day(run.windows.calibration_end)}, and what "
         "they then did.",
-        "Heat map of risk tier by value tier with the figures of the table of the judged grid. Realised churn "
-        "goes from "
-        f"{percent(rates.min())} to {percent(rates.max())} over the cells.",
+        f"Heat map of risk tier by value tier with the figures of the table of the judged grid.{told}",
     )
 
 
@@ -75,7 +83,8 @@ def _holdout_by_frequency(run: Run) -> FigureWords:
     means = figure_data.means_by_frequency(
         run.judged["frequency"], run.judged["purchases"], run.judged[["expected_purchases"]].set_axis(["run"], axis=1)
     )
-    pairs = ", ".join(f"{n}: {rounded(m['actual'])} / {rounded(m['run'])}" for n, m in means.iterrows())
+    shown = shown_groups(run, means).dropna(subset="customers")
+    pairs = ", ".join(f"{n}: {rounded(m['actual'])} / {rounded(m['run'])}" for n, m in shown.iterrows())
     return FigureWords(
         "Mean purchases in the holdout of customers with equally many repeat purchases before it; the last "
         "group gathers "
@@ -113,7 +122,8 @@ def _purchase_timing(run: Run) -> FigureWords:
 def _frequency_fit(run: Run) -> FigureWords:
     purchases = run.judged_models.purchases
     counts = figure_data.repeat_counts(run.judged["frequency"], run.judged["T"], purchases)
-    pairs = ", ".join(f"{n}: {a:,.0f} / {e:,.0f}" for n, a, e in counts.itertuples())
+    left = withheld(counts["actual"], run.config.privacy.smallest_group)
+    pairs = ", ".join(f"{n}: {a:,.0f} / {e:,.0f}" for n, a, e in counts[~left].itertuples())
     return FigureWords(
         f"Customers by repeat purchases up to {day(run.windows.calibration_end)}, actual and as "
         f"{model(purchases)} reproduces "
@@ -161,25 +171,27 @@ def _importances(run: Run) -> FigureWords:
 
 
 def _rfm(run: Run) -> FigureWords:
-    return words.rfm_words(run.segmentation.placements[-1].scores, run.windows.horizon_days)
+    judged, smallest = run.segmentation.placements[-1].scores, run.config.privacy.smallest_group
+    return words.rfm_words(judged, run.windows.horizon_days, smallest)
 
 
 def _lifecycle_flow(run: Run) -> FigureWords:
     steps, days = segment_drawings.stage_flows(run)
-    return words.lifecycle_flow_words(steps, *days)
+    return words.lifecycle_flow_words(steps, *days, smallest=run.config.privacy.smallest_group)
 
 
 def _outcomes_lifecycle(run: Run) -> FigureWords:
-    return words.outcomes_words(run.segmentation.outcomes["lifecycle_stage"], "lifecycle stage", unit_of(run))
+    table = shown_groups(run, run.segmentation.outcomes["lifecycle_stage"])
+    return words.outcomes_words(table, "lifecycle stage", unit_of(run))
 
 
 def _cluster_profile(run: Run) -> FigureWords:
-    found = run.segmentation
-    return words.cluster_profile_words(found.differences["cluster"], found.profiles["cluster"])
+    return words.cluster_profile_words(*shown_profile(run, "cluster"))
 
 
 def _retention(run: Run) -> FigureWords:
-    return words.retention_words(run.segmentation.cohorts.activity, run.segmentation.cohorts.period)
+    cohorts = shown_cohorts(run)
+    return words.retention_words(cohorts.activity, cohorts.period)
 
 
 DESCRIPTIONS: Mapping[str, Callable[[Run], FigureWords]] = {
@@ -199,11 +211,11 @@ DESCRIPTIONS: Mapping[str, Callable[[Run], FigureWords]] = {
     "outcomes_lifecycle": _outcomes_lifecycle,
     "pareto": lambda run: words.pareto_words(segment_drawings.curves(run)),
     "cluster_profile": _cluster_profile,
-    "migration": lambda run: words.migration_words(*segment_drawings.last_migration(run)),
-    "budget": lambda run: words.budget_words(run.segmentation.budgets["segment"], unit_of(run)),
-    "retention": _retention,
-    "cohort_calibration": lambda run: words.cohort_calibration_words(
-        run.segmentation.cohorts.calibration, unit_of(run)
+    "migration": lambda run: words.migration_words(
+        *segment_drawings.last_migration(run), run.config.privacy.smallest_group
     ),
+    "budget": lambda run: words.budget_words(shown_groups(run, run.segmentation.budgets["segment"]), unit_of(run)),
+    "retention": _retention,
+    "cohort_calibration": lambda run: words.cohort_calibration_words(shown_cohorts(run).calibration, unit_of(run)),
     **MODEL_DESCRIPTIONS,
 }

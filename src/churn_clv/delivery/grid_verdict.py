@@ -11,6 +11,7 @@ import pandas as pd
 
 from churn_clv.delivery.report_tables import Cell, Table
 from churn_clv.evaluation.labels import Unit, day, percent, rounded
+from churn_clv.evaluation.shown import shown_acceptance
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -87,7 +88,7 @@ def verdict_sentence(acceptance: pd.DataFrame) -> str:
 
 def acceptance_table(run: Run, unit: Unit) -> Table:
     """Return the acceptance list of the judged grid, the criteria that do not hold first."""
-    found = run.segmentation.acceptance
+    found = shown_acceptance(run)
     rows = [
         [
             Cell(_question(name, unit)), _figure(CRITERIA[name].figure, row["figure"]),
@@ -111,7 +112,7 @@ def acceptance_table(run: Run, unit: Unit) -> Table:
 
 def not_holding(run: Run, unit: Unit) -> list[str]:
     """Say of each criterion that does not hold what was found."""
-    found = run.segmentation.acceptance
+    found = shown_acceptance(run)
     return [
         f"Does not hold: {_low(_question(name, unit))}. {_words(run, row, unit)}."
         for name, row in _worst_first(found)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churn_clv import __version__
+from churn_clv.data.open_log import known_columns
 from churn_clv.delivery.code_version import code_tags
 from churn_clv.delivery.markdown import bullets, code, plain, table
 from churn_clv.delivery.model_card_columns import input_rows, level_rows, terms
@@ -18,6 +19,7 @@ from churn_clv.delivery.report_tables import verdict
 from churn_clv.delivery.report_words import METRICS, MetricWords
 from churn_clv.evaluation.judgement import NAMES, RUN
 from churn_clv.evaluation.labels import Unit, feature, model, percent
+from churn_clv.evaluation.shown import margins_are_shown
 from churn_clv.score import trained_attributes
 from churn_clv.segments.grid import wilson
 
@@ -102,6 +104,10 @@ def _data(run: Run, unit: Unit) -> str:
     windows, settings = run.windows, run.models.settings
     learned = ", ".join(f"{w.cutoff} ({w.horizon_days} days)" for w in windows.production_labels)
     rows = {
+        "Rows of the log": f"{run.log.cleaning.rows_in} read, {run.log.cleaning.rows_out} kept",
+        "Columns of the log that were read": plain(", ".join(_columns_read(run))),
+        "Attributes of customers that the model reads": ", ".join(map(code, trained_attributes(run.models))) or "none",
+        "Events beside purchases that it reads": ", ".join(map(code, settings.event_kinds)) or "none",
         "First day of the log": str(windows.first_day),
         "Judged: knows the log until (calibration_end)": str(windows.calibration_end),
         "Judged: compared with what followed until (holdout_end)": str(windows.holdout_end),
@@ -120,6 +126,12 @@ def _data(run: Run, unit: Unit) -> str:
         "Fingerprint of the data": code(run.fingerprint),
     }
     return table(["What", "Value"], [[plain(name), value] for name, value in rows.items()])
+
+
+def _columns_read(run: Run) -> list[str]:
+    """The roles that a column of the log plays, with the column's name where it is another one."""
+    columns = known_columns(run.config.data.source, run.config.data.column_names())
+    return [role if role == name else f"{role} ({name})" for role, name in columns.mapped().items()]
 
 
 def _definitions(run: Run, unit: Unit) -> str:
@@ -193,6 +205,10 @@ def _losses(run: Run) -> str:
 
 
 def _tiers(run: Run, unit: Unit) -> str:
+    if not margins_are_shown(run, run.judged_grid):
+        return (
+            "Not shown: cells of the grid have too few customers to be shown, and could be worked out from the tiers."
+        )
     judged, grid = run.judged.assign(churned=run.judged["purchases"] == 0), run.judged_models.grid
     risk = judged.groupby("risk_tier")[["churn_probability", "churned"]].mean().reindex(grid.risk_tiers)
     members = judged["risk_tier"].value_counts().reindex(grid.risk_tiers, fill_value=0)

@@ -18,6 +18,14 @@ from churn_clv.evaluation.labels import Unit, day, percent, rounded
 from churn_clv.evaluation.promises import KeptPromise
 from churn_clv.evaluation.same_age import FEWEST
 from churn_clv.monitoring import Monitoring
+from churn_clv.segments.small_groups import (
+    SMALLEST_GROUP,
+    withheld,
+    withheld_moves,
+    withheld_words,
+    without_small_groups,
+)
+from churn_clv.segments.small_groups import in_words as told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +61,7 @@ GLOSSARY = [
 _DASH = "–"  # noqa: RUF001 (typography)
 
 
-def monitor_figures_of(found: Monitoring, unit: Unit) -> dict[str, Figure]:
+def monitor_figures_of(found: Monitoring, unit: Unit, smallest: int = SMALLEST_GROUP) -> dict[str, Figure]:
     """Draw the figures of a monitoring, by name; the promise only where it can be judged."""
     from churn_clv.evaluation.monitor_figures import drift_figure, promise_figure, score_shares
     from churn_clv.evaluation.movement_figures import migration_figure
@@ -66,7 +74,7 @@ def monitor_figures_of(found: Monitoring, unit: Unit) -> dict[str, Figure]:
         names = {str(name): in_words(str(name)) for name in found.drift.index}
         figures["drift"] = drift_figure(found.drift, names, found.limits.drift)
     figures["scores"] = score_shares(found.distributions, unit, days, found.horizon_days)
-    figures["migration"] = migration_figure(found.migration, *days, found.segments)
+    figures["migration"] = migration_figure(found.migration, *days, found.segments, smallest)
     return figures
 
 
@@ -78,6 +86,7 @@ def render_monitor_page(
     names: tuple[str, str],
     model_name: str,
     generated_at: datetime,
+    smallest: int = SMALLEST_GROUP,
 ) -> str:
     """Write a monitoring as one HTML page that needs no network and holds no customer ids.
 
@@ -87,27 +96,29 @@ def render_monitor_page(
         From `monitor_figures_of`.
     names
         What the earlier and the later customers were read from, as shown on the page.
+    smallest
+        Groups of fewer customers are left out; see `churn_clv.segments.small_groups`.
     """
     page = {
-        "verdict": found.verdict, "meant": MEANT[found.verdict], "headline": _headline(found, unit),
+        "verdict": found.verdict, "meant": MEANT[found.verdict], "headline": _headline(found, unit, smallest),
         "reasons": [reason.sentence for reason in found.reasons], "blind": _blind(found, unit),
         "days": (day(found.as_of_before), day(found.as_of_after)), "elapsed": found.elapsed_days,
         "horizon": found.horizon_days, "customers": found.customers, "no_promise": found.no_promise,
-        "promise_tables": _promise_tables(found, unit), "promise_words": _promise_words(found),
-        "drift_words": _drift_words(found), "drift_table": _drift_table(found), "unknown": _unknown(found),
-        "moved": _moved(found), "pictures": _pictures(found, figures), "glossary": _glossary(unit), "limits": found.limits,
+        "promise_tables": _promise_tables(found, unit, smallest), "promise_words": _promise_words(found),
+        "drift_words": _drift_words(found), "drift_table": _drift_table(found), "unknown": _unknown(found, smallest),
+        "moved": _moved(found), "pictures": _pictures(found, figures, smallest), "glossary": _glossary(unit), "limits": found.limits,
         "names": names, "model_name": model_name, "generated_at": moment(generated_at), "versions": versions(),
         "fewest": FEWEST,
     }  # fmt: skip
     return rendered("monitor_page.html.j2", page)
 
 
-def _headline(found: Monitoring, unit: Unit) -> list[tuple[str, str]]:
+def _headline(found: Monitoring, unit: Unit, smallest: int) -> list[tuple[str, str]]:
     customers, judged = found.customers, int((found.drift["compared"] != NOBODY).sum())
     lines = [
         (
             f"{customers.both:,}",
-            f"customers known on both days; {customers.new:,} are new, {customers.gone:,} are missing now",
+            f"customers known on both days; {told(customers.new, smallest)} are new, {told(customers.gone, smallest)} are missing now",
         )
     ]
     if found.promise is not None:
@@ -148,8 +159,12 @@ def _promise_words(found: Monitoring) -> list[str]:
     ]  # fmt: skip
 
 
-def _promise_tables(found: Monitoring, unit: Unit) -> list[Table]:
-    return [] if found.promise is None else [_totals(found, found.promise, unit), _segments(found, found.promise, unit)]
+def _promise_tables(found: Monitoring, unit: Unit, smallest: int) -> list[Table]:
+    return (
+        []
+        if found.promise is None
+        else [_totals(found, found.promise, unit), _segments(found, found.promise, unit, smallest)]
+    )
 
 
 def _totals(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
@@ -174,22 +189,30 @@ def _totals(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
     return Table(caption, ["What", *head[1:]], [("", rows)])
 
 
-def _segments(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
+def _segments(found: Monitoring, kept: KeptPromise, unit: Unit, smallest: int) -> Table:
     head = ["Segment on the earlier day", "Customers", "Promised without a purchase", "Realised", "95 % interval"]
     head += [f"Promised {unit.noun} a customer", f"Realised {unit.noun} a customer", "95 % interval"]
-    shown = kept.by_segment[kept.by_segment["customers"] > 0]
+    shown = without_small_groups(kept.by_segment[kept.by_segment["customers"] > 0], smallest)
     rows = [
         [
             Cell(str(name)), count_cell(row["customers"]), share_cell(row["churn_probability"]), share_cell(row["realised_churn"]),
             range_cell(100 * row["realised_churn_low"], 100 * row["realised_churn_high"], " %"),
-            *(Cell(unit.amount(row[c]), float(row[c])) for c in ("expected_spend", "realised_spend")),
+            *(_amount(row[c], unit) for c in ("expected_spend", "realised_spend")),
             range_cell(row["realised_spend_low"], row["realised_spend_high"]),
         ]
         for name, row in shown.iterrows()
     ]  # fmt: skip
     small = int((shown["customers"] < FEW_CUSTOMERS).sum())
-    note = f"{small} segments have fewer than {FEW_CUSTOMERS} customers: their figures are luck." if small else ""
+    note = (
+        f"{small} segments have fewer than {FEW_CUSTOMERS} customers: their figures are luck."
+        if small
+        else withheld_words(shown, smallest)
+    )
     return Table("By segment of the earlier day", head, [("", rows)], note)
+
+
+def _amount(value: float, unit: Unit) -> Cell:
+    return Cell(unit.amount(value), float(value)) if np.isfinite(value) else Cell(_DASH, right=True)
 
 
 def _drift_words(found: Monitoring) -> list[str]:
@@ -268,17 +291,23 @@ def _p_value(value: float) -> Cell:
     return Cell("under .001" if value < 0.001 else rounded(value, 2), float(value))
 
 
-def _unknown(found: Monitoring) -> Table | None:
+def _unknown(found: Monitoring, smallest: int) -> Table | None:
     if found.unknown.empty:
         return None
     rows = [
-        [Cell(in_words(str(name))), count_cell(row["customers"]), share_cell(row["share"], 1), count_cell(row["categories"])]
+        [Cell(in_words(str(name))), *_few(row, smallest), count_cell(row["categories"])]
         for name, row in found.unknown.iterrows()
     ]  # fmt: skip
     head = ["Column", "Customers", "Share", "Different unknown categories"]
     return Table(
         "Customers whose category the model has never met", head, [("", rows)], "The model reads them as missing."
     )
+
+
+def _few(row: pd.Series, smallest: int) -> list[Cell]:
+    if row["customers"] < smallest:
+        return [Cell(told(row["customers"], smallest), right=True), Cell(_DASH, right=True)]
+    return [count_cell(row["customers"]), share_cell(row["share"], 1)]
 
 
 def _moved(found: Monitoring) -> str:
@@ -297,7 +326,7 @@ def _glossary(unit: Unit) -> list[tuple[str, str]]:
     return GLOSSARY + [(term.format(n=unit.noun), text.format(n=unit.noun)) for term, text in TERMS if term in shared]
 
 
-def _pictures(found: Monitoring, figures: Mapping[str, Figure]) -> dict[str, list[Picture]]:
+def _pictures(found: Monitoring, figures: Mapping[str, Figure], smallest: int) -> dict[str, list[Picture]]:
     words = {
         "promise": (
             "Left: the shaded range is as promised; an interval that reaches 1 may be chance. Right: points on the dashed line are as promised.",
@@ -316,17 +345,18 @@ def _pictures(found: Monitoring, figures: Mapping[str, Figure]) -> dict[str, lis
         "migration": (
             "From each row's segment to each column's.",
             "Heat map: which share of each segment of the earlier day is in which segment on the later day. Row by row: "
-            f"{_row_words(found.migration, found.segments)}.",
+            f"{_row_words(found.migration, found.segments, smallest)}.",
         ),
     }  # fmt: skip
     return {name: [picture(figures[name], *text)] if name in figures else [] for name, text in words.items()}
 
 
-def _row_words(migration: pd.DataFrame, segments: Sequence[str]) -> str:
+def _row_words(migration: pd.DataFrame, segments: Sequence[str], smallest: int) -> str:
     """Who stayed, segment by segment, for readers who cannot see the figure."""
-    told = []
+    words, hidden = [], withheld_moves(migration, smallest)
+    few = withheld(migration.sum(axis=1), smallest)
     for name in segments:
         total = int(migration.loc[name].sum())
-        if total:
-            told.append(f"{name}, {percent(migration.loc[name, name] / total)} of {total:,} stayed")
-    return "; ".join(told)
+        if total and not few[name] and not hidden.loc[name, name]:
+            words.append(f"{name}, {percent(migration.loc[name, name] / total)} of {total:,} stayed")
+    return "; ".join(words)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from churn_clv.delivery.report_tables import Cell, Table, in_order
+from churn_clv.delivery.report_tables import Cell, Table, count_cell, in_order
 from churn_clv.delivery.report_words import TREES_ONLY
 from churn_clv.evaluation.labels import percent
+from churn_clv.evaluation.shown import shown_groups
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -19,11 +20,12 @@ def reasons_table(run: Run) -> Table | None:
     cells = run.cell_reasons
     head = ["Cell", "Value tier", "Risk tier", "Customers", "Raises the risk most often", "And", "Speaks for them"]
     rows = []
-    for (risk, value), cell in in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers):
-        if cell["customers"] and (risk, value) in cells.index:
+    for (risk, value), cell in in_order(
+        shown_groups(run, run.production_grid), run.models.grid.value_tiers, run.models.grid.risk_tiers
+    ):
+        if cell["customers"] > 0 and (risk, value) in cells.index:
             told = [_told(cells.loc[(risk, value)], slot) for slot in ("raises", "raises_too", "lowers")]
-            count = Cell(f"{cell['customers']:,}", float(cell["customers"]))
-            rows.append([Cell(cell["segment"]), Cell(value), Cell(risk), count, *told])
+            rows.append([Cell(cell["segment"]), Cell(value), Cell(risk), count_cell(cell["customers"]), *told])
     note = (
         f"{_about(run)}The value is the median of those whom the feature moves that way, the share that of the cell's "
         f"customers who have it among their reasons; {_reasons_file(run)} names the reasons of each customer. Reasons are what moves "

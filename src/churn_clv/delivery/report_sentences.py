@@ -12,8 +12,11 @@ from churn_clv.delivery.report_words import FEW_CUSTOMERS, METRICS, TARGETS, TAS
 from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
 from churn_clv.evaluation.labels import Unit, day, percent, rounded
 from churn_clv.evaluation.profit import contacted_share
+from churn_clv.evaluation.shown import shown_groups
+from churn_clv.segments.small_groups import withheld_words
 
 if TYPE_CHECKING:
+    from churn_clv.contractual import ContractualRun
     from churn_clv.train import Run
 
 MOST_CONTACTED = 0.95
@@ -45,18 +48,18 @@ def panel(run: Run) -> str:
 
 def answer(run: Run, unit: Unit) -> list[str]:
     """Say how far the totals can be trusted and where the value lies."""
-    grid = run.production_grid
+    grid = shown_groups(run, run.production_grid)
     lines = [_trust(run, unit)]
-    total, at_risk = grid["expected_spend"].sum(), grid["value_at_risk"].sum()
-    if total > 0:
-        best = grid.loc[grid["expected_spend"].idxmax()]
+    total = run.production_grid["expected_spend"].sum()
+    best = grid.loc[run.production_grid["expected_spend"].idxmax()]
+    if best["expected_spend"] > 0:
         lines.append(
             f"The largest part of the expected {unit.noun} lies in {_cell(best)}: "
             f"{percent(best['share'])} of the customers, "
             f"{percent(best['expected_spend'] / total)} of the {unit.noun}."
         )
-    if at_risk > 0:
-        worst = grid.loc[grid["value_at_risk"].idxmax()]
+    worst = grid.loc[run.production_grid["value_at_risk"].idxmax()]
+    if worst["value_at_risk"] > 0:
         lines.append(
             f"The largest value at risk, {unit.amount(worst['value_at_risk'])}, lies in {_cell(worst)}. Value "
             "at risk is an "
@@ -66,24 +69,21 @@ def answer(run: Run, unit: Unit) -> list[str]:
 
 
 def to_do(run: Run, cells: int = 3) -> list[str]:
-    """Name the plans of the cells where most is at play: expected spend and value at risk together."""
-    grid = run.production_grid
-    at_play = (grid["expected_spend"] + grid["value_at_risk"])[grid["customers"] > 0].nlargest(cells)
+    """Name the plans of the cells where most is at play: expected spend and value at risk together; not of few customers."""
+    whole, grid = run.production_grid, shown_groups(run, run.production_grid)
+    at_play = (whole["expected_spend"] + whole["value_at_risk"])[whole["customers"] > 0].nlargest(cells)
     return [
-        f"{_cell(grid.loc[key])}, {grid.loc[key]['customers']:,} customers. {grid.loc[key]['action']}."
+        f"{_cell(grid.loc[key])}, {grid.loc[key]['customers']:,.0f} customers. {grid.loc[key]['action']}."
         for key in at_play.index
+        if grid.loc[key]["customers"] > 0
     ]
 
 
 def order_of_cells(run: Run, unit: Unit) -> str:
     """Say whether the judged cells came out in the order that their names promise."""
-    grid = run.judged_models.grid
-    churn = (
-        run.judged_grid["realised_churn"].unstack("risk_tier").reindex(index=grid.value_tiers, columns=grid.risk_tiers)
-    )
-    spend = (
-        run.judged_grid["realised_spend"].unstack("value_tier").reindex(index=grid.risk_tiers, columns=grid.value_tiers)
-    )
+    grid, cells = run.judged_models.grid, shown_groups(run, run.judged_grid)
+    churn = cells["realised_churn"].unstack("risk_tier").reindex(index=grid.value_tiers, columns=grid.risk_tiers)
+    spend = cells["realised_spend"].unstack("value_tier").reindex(index=grid.risk_tiers, columns=grid.value_tiers)
     broken = [f"value {tier}" for tier, row in churn.iterrows() if not _rises(row)]
     unordered = [f"risk {tier}" for tier, row in spend.iterrows() if not _rises(row)]
     first = "in every value tier" if not broken else f"except in {', '.join(broken)}"
@@ -94,11 +94,13 @@ def order_of_cells(run: Run, unit: Unit) -> str:
     )
 
 
-def small_cells(table: pd.DataFrame) -> str:
-    """Warn of cells that are too small to read anything from."""
-    few = table[(table["customers"] > 0) & (table["customers"] < FEW_CUSTOMERS)]
+def small_cells(run: Run | ContractualRun, table: pd.DataFrame) -> str:
+    """Name the cells that are left out, or warn of those that are too small to read anything from."""
+    told = shown_groups(run, table)
+    left = withheld_words(told, run.config.privacy.smallest_group, told["segment"])
+    few = told[(told["customers"] > 0) & (told["customers"] < FEW_CUSTOMERS)]
     if few.empty:
-        return ""
+        return left
     return f"Fewer than {FEW_CUSTOMERS} customers, too few to read anything from: {'; '.join(few['segment'])}."
 
 

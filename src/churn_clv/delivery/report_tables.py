@@ -11,14 +11,17 @@ import pandas as pd
 from churn_clv.data.windows import Windows
 from churn_clv.delivery.report_words import METRICS, MORE, SHARES, TARGETS, MetricWords
 from churn_clv.evaluation import figure_data
+from churn_clv.evaluation.figures import FEW_IN_A_TENTH
 from churn_clv.evaluation.judgement import DIRECTION, NAMES, RUN
 from churn_clv.evaluation.labels import Unit, day, estimate, feature, model, percent
 from churn_clv.evaluation.profit import RetentionCosts
+from churn_clv.evaluation.shown import shown_groups, tenths_are_shown
 
 if TYPE_CHECKING:
     from churn_clv.models.fitted import FittedModel
     from churn_clv.train import Run
 
+WITHHELD = "not shown"
 NEARER = (
     "Where a metric has a target, the words compare distances from it; no interval is computed for that comparison."
 )
@@ -62,7 +65,8 @@ class Bar(NamedTuple):
 def production_table(run: Run, unit: Unit) -> Table:
     """Return the production grid: forecasts, the plan, and what the judged members of the same cell did."""
     days = run.models.settings.horizon_days
-    realised = run.judged_grid["realised_churn"].reindex(run.production_grid.index)
+    grid = shown_groups(run, run.production_grid)
+    realised = shown_groups(run, run.judged_grid)["realised_churn"].reindex(grid.index)
     head = [
         "Cell", "Value tier", "Risk tier", "Customers", "Share", f"Expected {unit.noun}, total", "Value at risk, total",
         "Predicted churn", "Realised churn of judged members", "What to do",
@@ -73,7 +77,7 @@ def production_table(run: Run, unit: Unit) -> Table:
             _amount(cell["expected_spend"], unit), _amount(cell["value_at_risk"], unit),
             share_cell(cell["churn_probability"]), share_cell(realised[key]), Cell(cell["action"]),
         ]
-        for key, cell in in_order(run.production_grid, run.models.grid.value_tiers, run.models.grid.risk_tiers)
+        for key, cell in in_order(grid, run.models.grid.value_tiers, run.models.grid.risk_tiers)
     ]  # fmt: skip
     caption = f"Production grid: customers as of {day(run.windows.score_as_of)}, forecasts for the {days} days after it"
     return Table(caption, head, [("", rows)])
@@ -94,7 +98,7 @@ def judged_table(run: Run, unit: Unit) -> Table:
             _amount(cell["expected_spend"] / cell["customers"] if cell["customers"] else np.nan, unit),
             _amount(cell["realised_spend"], unit), range_cell(cell["realised_spend_low"], cell["realised_spend_high"]),
         ]
-        for _, cell in in_order(run.judged_grid, grid.value_tiers, grid.risk_tiers)
+        for _, cell in in_order(shown_groups(run, run.judged_grid), grid.value_tiers, grid.risk_tiers)
     ]  # fmt: skip
     caption = (
         f"Judged grid: customers placed on {day(windows.calibration_end)}, and what they did in the "
@@ -144,6 +148,8 @@ def decile_table(run: Run, unit: Unit) -> Table:
         for tenth, row in tenths.iterrows()
     ]  # fmt: skip
     note = "Customers of whom the same was expected share what they did, so that no order of rows shows."
+    if not tenths_are_shown(run, len(run.judged)):
+        rows, note = [], FEW_IN_A_TENTH
     caption = f"Judged customers by tenth of expected {unit.noun}, the highest first, and what they did in the holdout"
     return Table(caption, head, [("", rows)], note)
 
@@ -290,6 +296,9 @@ def _bounds(row: pd.Series) -> Cell:
 
 
 def count_cell(number: float) -> Cell:
+    """Return a number of customers; a group that is left out has none."""
+    if not np.isfinite(number):
+        return Cell(WITHHELD, right=True)
     return Cell(f"{number:,.0f}", float(number))
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.delivery.tables import read_table
 from churn_clv.errors import InputError, shortened
+from churn_clv.segments.small_groups import SMALLEST_GROUP, withheld_words, without_small_groups
 
 NEEDED = ["value_tier", "risk_tier", "segment", "action", "expected_spend", "value_at_risk", "clv", "churn_probability",
           "as_of", "horizon_days"]  # fmt: skip
@@ -70,9 +71,15 @@ def render_score_page(scores: pd.DataFrame, name: str) -> str:
         customers=("clv", "size"), expected_spend=("expected_spend", "sum"), value_at_risk=("value_at_risk", "sum"),
         clv=("clv", "sum"), churn_probability=("churn_probability", "mean"),
     )  # fmt: skip
+    cells = without_small_groups(cells, SMALLEST_GROUP)
     ordered = sorted(cells.to_dict("records"), key=lambda c: (_rank(c["risk_tier"]), _rank(c["value_tier"])))
     return template.render(
-        name=name, scores=scores, cells=ordered, as_of=scores["as_of"].iloc[0], horizon=scores["horizon_days"].iloc[0]
+        name=name,
+        scores=scores,
+        cells=ordered,
+        left=withheld_words(cells, SMALLEST_GROUP, cells["segment"]),
+        as_of=scores["as_of"].iloc[0],
+        horizon=scores["horizon_days"].iloc[0],
     )
 
 

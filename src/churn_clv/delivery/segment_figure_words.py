@@ -18,15 +18,16 @@ from churn_clv.segments.migration import GONE, NEW
 from churn_clv.segments.outcomes import outcomes_by
 from churn_clv.segments.retention import retention
 from churn_clv.segments.rfm import REGIONS
+from churn_clv.segments.small_groups import in_words, withheld_moves, without_small_groups
 
 
-def rfm_words(judged: pd.DataFrame, horizon_days: int) -> FigureWords:
+def rfm_words(judged: pd.DataFrame, horizon_days: int, smallest: int = 1) -> FigureWords:
     """Describe `rfm_figure`; judged as there, with rfm_segment, churn_probability and expected_spend."""
-    table = outcomes_by(judged, "rfm_segment", list(REGIONS))
+    table = without_small_groups(outcomes_by(judged, "rfm_segment", list(REGIONS)), smallest)
     told = [
         f"{name} {row['customers']:,.0f} customers, churn {percent(row['realised_churn'])}"
         for name, row in table.iterrows()
-        if row["customers"]
+        if row["customers"] > 0
     ]
     nobody = [str(name) for name in table.index[table["customers"] == 0]]
     ends = f" Nobody is in: {', '.join(nobody)}." if nobody else ""
@@ -38,10 +39,10 @@ def rfm_words(judged: pd.DataFrame, horizon_days: int) -> FigureWords:
     )
 
 
-def lifecycle_flow_words(flows: pd.DataFrame | Sequence[pd.DataFrame], *days: date) -> FigureWords:
+def lifecycle_flow_words(flows: pd.DataFrame | Sequence[pd.DataFrame], *days: date, smallest: int = 1) -> FigureWords:
     """Describe `lifecycle_flow`."""
     steps = [flows] if isinstance(flows, pd.DataFrame) else list(flows)
-    told = [_step_words(step, *days[k : k + 2]) for k, step in enumerate(steps)]
+    told = [_step_words(step, days[k], days[k + 1], smallest) for k, step in enumerate(steps)]
     return FigureWords(
         "How customers moved between the stages of their life with the business: the higher a band, the more customers. "
         "They are placed by the same models and thresholds on every day, so it is the customers who moved.",
@@ -71,7 +72,7 @@ def cluster_profile_words(differences: pd.DataFrame, description: pd.DataFrame, 
         own = differences[differences["cluster"] == name].head(most)
         pairs = zip(own["feature"], own["level"], own["difference"], strict=True)
         marks = ", ".join(f"{feature_words(f, level)} {d:+.1f}" for f, level, d in pairs)
-        told.append(f"{name}, {row['customers']:,} customers ({percent(row['share'])}): {marks or 'like everyone'}")
+        told.append(f"{name}, {row['customers']:,.0f} customers ({percent(row['share'])}): {marks or 'like everyone'}")
     return FigureWords(
         "What sets each cluster apart. Orange: more than everyone; violet: less; pale: like everyone. Clusters are numbered "
         "by value, the highest first. They are a description: the method finds groups in any customers.",
@@ -79,19 +80,20 @@ def cluster_profile_words(differences: pd.DataFrame, description: pd.DataFrame, 
     )
 
 
-def migration_words(matrix: pd.DataFrame, before_day: date, after_day: date) -> FigureWords:
+def migration_words(matrix: pd.DataFrame, before_day: date, after_day: date, smallest: int = 1) -> FigureWords:
     """Describe `migration_figure`."""
     rows = matrix.drop(index=NEW, errors="ignore").drop(columns=GONE, errors="ignore")
     total, gone = int(rows.to_numpy().sum()), int(matrix.get(GONE, pd.Series(0)).sum())
     stayed = [(str(name), int(rows.loc[name, name]), int(matrix.loc[name].sum())) for name in rows.index]
     kept = percent(sum(n for _, n, _ in stayed) / total) if total else "–"  # noqa: RUF001 (typography)
-    told = ", ".join(f"{name} {percent(n / of)}" for name, n, of in stayed if of)
+    hidden = withheld_moves(matrix, smallest)
+    told = ", ".join(f"{name} {percent(n / of)}" for name, n, of in stayed if of and not hidden.loc[name, name])
     new = int(matrix.loc[NEW].sum()) if NEW in matrix.index else 0
     return FigureWords(
         f"Where the customers of each segment of {day(before_day)} stood on {day(after_day)}, by the same models and cuts. Read along "
         "a row: dark outside the outlined diagonal is where a segment's customers go.",
         f"Matrix of segments on {day(before_day)} by segments on {day(after_day)}. Of {total:,} customers in both, {kept} "
-        f"stayed in their segment; by segment: {told or 'nobody'}. New: {new:,}; no longer placed: {gone:,}.",
+        f"stayed in their segment; by segment: {told or 'nobody'}. New: {in_words(new, smallest)}; no longer placed: {in_words(gone, smallest)}.",
     )
 
 
@@ -102,7 +104,7 @@ def outcomes_words(table: pd.DataFrame, name: str, unit: Unit) -> FigureWords:
         f"{percent(row['churn_probability'])}), {unit.noun} {rounded(row['realised_spend'])} (forecast "
         f"{rounded(row['expected_spend'])})"
         for segment, row in table.iterrows()
-        if row["customers"]
+        if row["customers"] > 0
     ]
     return FigureWords(
         f"What the customers of each {name} did in the holdout, with 95 % intervals, and what was forecast of them before: "
@@ -117,7 +119,7 @@ def budget_words(table: pd.DataFrame, unit: Unit) -> FigureWords:
         f"{segment} {row['contacted']:,.0f} of {row['customers']:,.0f}, outlay {rounded(row['outlay'])}, profit "
         f"{rounded(row['contact_profit'])}"
         for segment, row in table.iterrows()
-        if row["contacted"]
+        if row["contacted"] > 0
     ]
     return FigureWords(
         "What contacting the customers of each segment is expected to cost and, after that cost, to earn, under the "
@@ -155,10 +157,10 @@ def cohort_calibration_words(table: pd.DataFrame, unit: Unit) -> FigureWords:
     )
 
 
-def _step_words(step: pd.DataFrame, before: date, after: date) -> str:
+def _step_words(step: pd.DataFrame, before: date, after: date, smallest: int) -> str:
     n = int(step.loc[(step["before"] != NEW) & (step["after"] != GONE), "customers"].sum())
     stayed = int(step.loc[step["before"] == step["after"], "customers"].sum())
     wide = step[step["before"] != step["after"]].sort_values("customers", ascending=False, kind="stable").head(3)
     pairs = zip(wide["before"], wide["after"], wide["customers"], strict=True)
-    moved = ", ".join(f"{SAID.get(a, a)} to {SAID.get(b, b)} {count:,}" for a, b, count in pairs)
-    return f"{day(before)} to {day(after)}: {stayed:,} of the {n:,} customers of both days stayed; the widest moves: {moved or 'none'}."
+    moved = ", ".join(f"{SAID.get(a, a)} to {SAID.get(b, b)} {in_words(count, smallest)}" for a, b, count in pairs)
+    return f"{day(before)} to {day(after)}: {in_words(stayed, smallest)} of the {in_words(n, smallest)} customers of both days stayed; the widest moves: {moved or 'none'}."

@@ -10,7 +10,9 @@ import pandas as pd
 from churn_clv.delivery.report_tables import Cell, Table, count_cell, share_cell
 from churn_clv.delivery.segment_tables import in_unit, number, titled
 from churn_clv.evaluation.labels import Unit, day, feature, rounded
+from churn_clv.evaluation.shown import shown_changes, shown_groups
 from churn_clv.segments.migration import moves, stability
+from churn_clv.segments.small_groups import in_words, withheld_words
 
 if TYPE_CHECKING:
     from churn_clv.segmentation import Movement
@@ -28,7 +30,10 @@ MOVES = {
 
 def movement_table(run: Run) -> Table:
     """Return for each period who stayed, who moved along value and risk, and what changed about them."""
-    groups = [(_period(movement), _moved(run, movement)) for movement in run.segmentation.movements]
+    groups = [
+        (_period(movement, run.config.privacy.smallest_group), _moved(run, movement))
+        for movement in run.segmentation.movements
+    ]
     head = ["Move", "Customers", "Share", "What changed about them (those who stayed in their tier in brackets), mean"]
     note = (
         "Named are the features whose change differs most from that of those who stayed, at most "
@@ -41,6 +46,7 @@ def movement_table(run: Run) -> Table:
 def cohort_table(run: Run, unit: Unit) -> Table:
     """Return the customers by when they were won: how many bought again, what they brought and are expected to bring."""
     cohorts, settings = run.segmentation.cohorts, run.models.settings
+    table = shown_groups(run, cohorts.table)
     named = {"week": "Week of the first purchase (its Monday)"}.get(
         cohorts.period, f"{cohorts.period} of the first purchase"
     )
@@ -53,10 +59,11 @@ def cohort_table(run: Run, unit: Unit) -> Table:
             Cell(str(name)), count_cell(row["customers"]), share_cell(row["bought_again"]),
             number(row["cumulative_spend"]), number(row["expected_spend"]), number(row["clv"]),
         ]
-        for name, row in cohorts.table.iterrows()
+        for name, row in table.iterrows()
     ]  # fmt: skip
     caption = f"Customers by when they were won, means a customer, as of {day(run.windows.score_as_of)}"
-    return Table(caption, [titled(named), "Customers", "Bought again", *money], [("", rows)])
+    left = withheld_words(table, run.config.privacy.smallest_group)
+    return Table(caption, [titled(named), "Customers", "Bought again", *money], [("", rows)], left)
 
 
 def changes_words(changes: pd.DataFrame, move: str) -> str:
@@ -89,18 +96,20 @@ def _moved(run: Run, movement: Movement) -> list[list[Cell]]:
     for (axis, move), words in MOVES.items():
         order = grid.value_tiers if axis == "value_tier" else grid.risk_tiers
         count = int((moves(before[axis], after[axis], order)["move"] == move).sum())
-        if len(order) > 1:
-            why = changes_words(movement.changes[axis], move) if count else "nobody"
+        if 0 < count < run.config.privacy.smallest_group:
+            rows.append([Cell(words), count_cell(np.nan), share_cell(np.nan), Cell("too few customers to be shown")])
+        elif len(order) > 1:
+            why = changes_words(shown_changes(run, movement.changes[axis]), move) if count else "nobody"
             share = count / steady.customers if steady.customers else np.nan
             rows.append([Cell(words), count_cell(count), share_cell(share, 1), Cell(why)])
     return rows
 
 
-def _period(movement: Movement) -> str:
+def _period(movement: Movement, smallest: int) -> str:
     steady = stability(movement.before.scores["segment"], movement.after.scores["segment"])
     return (
         f"{day(movement.before.day)} to {day(movement.after.day)}: {steady.customers:,} customers on both days, "
-        f"{steady.new:,} new, {steady.gone:,} no longer placed"
+        f"{in_words(steady.new, smallest)} new, {in_words(steady.gone, smallest)} no longer placed"
     )
 
 

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 from itertools import chain, count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from churn_clv.data.engine import quote
+from churn_clv.data.privacy import PSEUDONYM, pseudonyms
+from churn_clv.data.scratch import scratch
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.delivery.tables import write_table
 from churn_clv.errors import InputError, nearest
+from churn_clv.evaluation.shown import (
+    margins_are_shown,
+    shown_acceptance,
+    shown_changes,
+    shown_cohorts,
+    shown_groups,
+    shown_moves,
+    shown_profile,
+)
 from churn_clv.everyone import Everyone, gather
 from churn_clv.segmentation import GRID, Segmentation
 from churn_clv.segments.migration import migration_matrix
+from churn_clv.train import Run
 
 # What the person who works with a list needs of each customer.
 LISTED = [
@@ -25,6 +36,7 @@ LISTED = [
     "rfm_segment", "lifecycle_stage", "value_class", "pareto_tier", "cluster", "map_cluster", "reasons",
 ]  # fmt: skip
 SUFFIXES = (".csv", ".parquet")
+AXES = ("value_tier", "risk_tier")
 MOST_LISTS = 100
 LONGEST_NAME = 60
 # What Windows takes for devices, whatever the ending.
@@ -55,12 +67,13 @@ def write_lists(customers: pd.DataFrame, scheme: str, folder: Path) -> list[Path
     return paths
 
 
-def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | None = None) -> None:
+def write_segmentation(run: Run, folder: Path) -> None:
     """Write the lists of the run's customers to ``lists/`` and the tables about the segments to ``segments/``.
 
-    everyone: whose lists are written, as Parquet only, where `found` is of a panel; look-alikes stay the panel's.
+    Where the run stands on a panel, the lists are everyone's, as Parquet only; look-alikes stay the panel's.
     """
-    if everyone is None:
+    found = run.segmentation
+    if run.everyone is None:
         customers = listed(found)
         write_lists(customers, GRID, folder / "lists" / "grid")
         _both(
@@ -68,11 +81,11 @@ def write_segmentation(found: Segmentation, folder: Path, everyone: Everyone | N
         )
         _both(found.win_back, folder / "lists" / "win-back")
     else:
-        _write_everyone(everyone, folder / "lists")
+        _write_everyone(run.everyone, folder / "lists")
     _both(found.look_alikes.customers, folder / "lists" / "look-alikes")
     if len(found.prospects):
         _both(pd.DataFrame({"lifecycle_stage": "prospect"}, index=found.prospects), folder / "lists" / "prospects")
-    for name, table in tables_of(found).items():
+    for name, table in tables_of(run).items():
         write_table(table, folder / "segments" / f"{name}.csv")
 
 
@@ -89,7 +102,9 @@ def _write_segments(
     names = _file_names(sorted(map(str, segments)))
     for segment, name in names.items():
         place = folder / f"{name}.parquet"
-        everyone.write(f"CAST({quote(scheme)} AS VARCHAR) = ?", [segment], "expected_spend DESC", columns, place)
+        everyone.write(
+            f"CAST({quote(scheme)} AS VARCHAR) = ?", [segment], f"expected_spend DESC, {columns[0]}", columns, place
+        )
     return [f"{name}.parquet" for name in names.values()]
 
 
@@ -100,29 +115,44 @@ def listed(found: Segmentation) -> pd.DataFrame:
     return scores.assign(days_since_purchase=scores["T"] - scores["recency"]).join(planned)
 
 
-def tables_of(found: Segmentation) -> dict[str, pd.DataFrame]:
-    """Return the tables about the segments, without customers, name -> table."""
+def tables_of(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the tables about the segments, without customers and without groups of few of them, name -> table."""
+    found, cohorts = run.segmentation, shown_cohorts(run)
     moved = {
-        f"migration_{m.before.day}_{m.after.day}": migration_matrix(m.before.scores[GRID], m.after.scores[GRID])
+        f"migration_{m.before.day}_{m.after.day}": shown_moves(
+            run, migration_matrix(m.before.scores[GRID], m.after.scores[GRID])
+        )
         for m in found.movements
     }
     changed = pd.concat({
-        (str(m.before.day), str(m.after.day), axis): table for m in found.movements for axis, table in m.changes.items()
+        (str(m.before.day), str(m.after.day), axis): shown_changes(run, table)
+        for m in found.movements for axis, table in m.changes.items()
     }, names=["before", "after", "axis"]).droplevel(-1)  # fmt: skip
     tables = {
-        "acceptance": found.acceptance, "quality": found.quality.drop(columns="missing_ids"),
-        **{f"outcomes_{name}": table for name, table in found.outcomes.items()},
-        **{f"budget_{name}": table for name, table in found.budgets.items()},
-        **{f"profile_{name}": table for name, table in found.profiles.items()},
+        "acceptance": shown_acceptance(run), "quality": found.quality.drop(columns="missing_ids"),
+        **{f"outcomes_{name}": shown_groups(run, table) for name, table in found.outcomes.items()},
+        **{f"budget_{name}": shown_groups(run, table) for name, table in found.budgets.items() if name in _shown_axes(run)},
+        **{f"profile_{name}": shown_profile(run, name)[1] for name in found.profiles},
         **{name: table.rename_axis("from") for name, table in moved.items()}, "what_changed": changed,
-        "cohorts": found.cohorts.table, "cohort_activity": found.cohorts.activity,
-        "cohort_calibration": found.cohorts.calibration, "cohort_fit": found.cohorts.fit,
+        "cohorts": cohorts.table, "cohort_activity": cohorts.activity,
+        "cohort_calibration": cohorts.calibration, "cohort_fit": cohorts.fit,
     }  # fmt: skip
-    return tables if found.cohorts.payback is None else tables | {"payback": found.cohorts.payback}
+    return tables if cohorts.payback is None else tables | {"payback": cohorts.payback}
 
 
-def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
+def _shown_axes(run: Run) -> list[str]:
+    """The divisions whose budgets are shown: with the sums of its rows and columns, left out cells of the grid could be found."""
+    names = list(run.segmentation.budgets)
+    return names if margins_are_shown(run, run.production_grid) else [n for n in names if n not in AXES]
+
+
+def lists_of(scores: Path, scheme: str, folder: Path, key: bytes | None = None) -> list[Path]:
     """Write the lists of a scheme from a score file into a new folder, which appears when it is complete.
+
+    Parameters
+    ----------
+    key
+        Of the pseudonyms that stand in place of the ids; None keeps the ids, for lists that stay.
 
     Raises
     ------
@@ -130,28 +160,32 @@ def lists_of(scores: Path, scheme: str, folder: Path) -> list[Path]:
         If the file is no score file, has no such scheme, or the folder exists.
     """
     if scores.is_dir():
-        return _lists_of_everyone(scores, scheme, folder)
+        return _lists_of_everyone(scores, scheme, folder, key)
     table = read_small_table(scores, text_column="customer_id").reset_index()
     missing = [name for name in ("customer_id", "expected_spend", "T", "recency") if name not in table]
     if missing:
         raise InputError(f"{scores}: no column {', '.join(missing)}, so these are no scores of a log")
     table = table.set_index("customer_id").assign(days_since_purchase=lambda t: t["T"] - t["recency"])
+    if key is not None:
+        table = table.set_axis(pseudonyms(table.index, key))
     with whole_folder(folder) as partial:
         names = [path.name for path in write_lists(table, scheme, partial)]
     return [folder / name for name in names]
 
 
-def _lists_of_everyone(scores: Path, scheme: str, folder: Path) -> list[Path]:
+def _lists_of_everyone(scores: Path, scheme: str, folder: Path, key: bytes | None) -> list[Path]:
     """As `lists_of`, from the parts of a large run, as Parquet only."""
-    with whole_folder(folder) as partial, TemporaryDirectory(prefix=".churn_clv_", dir=folder.parent) as spill:
-        everyone = gather(scores, None, None, None, spill)
+    with whole_folder(folder) as partial, scratch(folder.parent) as spill:
+        everyone = gather(scores, None, None, None, str(spill))
+        if key is not None:
+            everyone.add_pseudonyms(key)
         first = everyone.connection.sql("FROM scored LIMIT 1").df()
         if scheme not in first:
             _require_scheme(first, scheme)
         customers = everyone.totals([scheme])["customers"]
         _require_segments(scheme, int(customers.sum()), int(customers[customers.index.isna()].sum()), len(customers))
         columns = dict.fromkeys(
-            ["customer_id", *(name for name in LISTED if name in first and name != "contact"), scheme]
+            ["customer_id" if key is None else PSEUDONYM, *(n for n in LISTED if n in first and n != "contact"), scheme]
         )
         names = _write_segments(everyone, scheme, everyone.segments(scheme), list(columns), partial)
         everyone.close()

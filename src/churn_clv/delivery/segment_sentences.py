@@ -13,8 +13,10 @@ from churn_clv.evaluation.labels import Unit, day, percent
 from churn_clv.evaluation.payback import payback_sentences
 from churn_clv.evaluation.segment_drawings import curves
 from churn_clv.evaluation.segment_figures import crossing
+from churn_clv.evaluation.shown import shown_cohorts, shown_groups
 from churn_clv.models import BetaGeoModel
 from churn_clv.segments.outreach import AS_ASSUMED
+from churn_clv.segments.small_groups import in_words
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -41,16 +43,16 @@ def headline(run: Run, unit: Unit) -> list[tuple[str, str]]:
     """Return the figures of the answer as (figure, what it is)."""
     planned = run.segmentation.budgets[SEGMENT].sum()
     lists = [
-        (f"{_to_win_back(run):,}", "customers on the win-back list"),
+        (_in_words(run, _to_win_back(run)), "customers on the win-back list"),
         (
-            f"{len(run.segmentation.look_alikes.customers):,}",
+            _in_words(run, len(run.segmentation.look_alikes.customers)),
             "look-alikes of the top customers among the rest" + _of_panel(run),
         ),
     ]
     if not unit.has_amount:
         return [(f"{planned['customers']:,.0f}", f"customers as of {day(run.windows.score_as_of)}"), *lists]
     return [
-        (f"{planned['contacted']:,.0f} of {planned['customers']:,.0f}", "customers to contact"),
+        (f"{_in_words(run, planned['contacted'])} of {planned['customers']:,.0f}", "customers to contact"),
         (_money(planned["outlay"], unit), "budget: expected outlay for contacts and offers"),
         (_money(planned["contact_profit"], unit), "expected profit after that outlay"),
         lists[0],
@@ -116,7 +118,7 @@ def _hardly_paying(run: Run, unit: Unit) -> list[str]:
     budget = run.segmentation.budgets[SEGMENT]
     plans = [p for p in run.models.playbook.grid if p.is_contact and p.segment in budget.index]
     told = [
-        f"{plan.segment} ({row['contacted']:,.0f} of {row['customers']:,.0f}; {unit.amount(plan.contact_cost)} a contact)"
+        f"{plan.segment} ({unit.amount(plan.contact_cost)} a contact)"
         for plan, row in ((plan, budget.loc[plan.segment]) for plan in plans)
         if row["contacted"] < HARDLY * row["customers"] and not row["profit_if_all"] > 0
     ]
@@ -139,20 +141,34 @@ def lists(run: Run) -> list[str]:
     if run.everyone is not None:
         return _lists_of_everyone(run)
     contacted, back = int(found.plan["contact"].sum()), int(found.win_back["contact"].sum())
-    of_them = "all" if back == len(found.win_back) else f"{back:,}"
+    of_them = "all" if back == len(found.win_back) else _in_words(run, back)
     within = f", {of_them} of them among those to contact" if contacted and len(found.win_back) else ""
     lines = [
-        f"lists/to-contact.csv: the {contacted:,} customers to contact, with channel, expected cost and profit."
+        f"lists/to-contact.csv: the {_in_words(run, contacted)} customers to contact, with channel, expected cost and profit."
         if contacted
         else "lists/to-contact.csv: empty, as nobody is to be contacted.",
         "lists/grid: one list a cell of the grid, with the plan and everything known of each customer.",
-        f"lists/win-back.csv: {len(found.win_back):,} customers of the highest value tier who leave or have left{within}.",
-        f"lists/look-alikes.csv. {found.look_alikes.words}. That they resemble the top customers does not say that a campaign "
+        f"lists/win-back.csv: {_in_words(run, len(found.win_back))} customers of the highest value tier who leave or have left{within}.",
+        f"lists/look-alikes.csv. {_look_alikes(run)}. That they resemble the top customers does not say that a campaign "
         "makes them top.",
     ]
     if len(found.prospects):
-        lines.append(f"lists/prospects.csv: {len(found.prospects):,} persons of the attributes who have never bought.")
+        lines.append(
+            f"lists/prospects.csv: {_in_words(run, len(found.prospects))} persons of the attributes who have never bought."
+        )
     return lines
+
+
+def _look_alikes(run: Run) -> str:
+    """How much the list is worth believing, without the number of top customers where that is left out."""
+    tiers = shown_groups(run, run.segmentation.budgets["pareto_tier"])["customers"]
+    if tiers.isna().any():
+        return "How many customers are top is not shown, as there are too few"
+    return run.segmentation.look_alikes.words
+
+
+def _in_words(run: Run, customers: float) -> str:
+    return in_words(customers, run.config.privacy.smallest_group)
 
 
 def _lists_of_everyone(run: Run) -> list[str]:
@@ -162,11 +178,13 @@ def _lists_of_everyone(run: Run) -> list[str]:
         "and profit.",
         "lists/grid: one Parquet file a cell of the grid, with the plan and the scores of each customer.",
         f"lists/win-back.parquet: {_to_win_back(run):,} customers of the highest value tier who leave or have left.",
-        f"lists/look-alikes.csv, of the panel. {found.look_alikes.words}. That they resemble the top customers does not say that a "
+        f"lists/look-alikes.csv, of the panel. {_look_alikes(run)}. That they resemble the top customers does not say that a "
         "campaign makes them top.",
     ]
     if len(found.prospects):
-        lines.append(f"lists/prospects.csv: {len(found.prospects):,} persons of the attributes who have never bought.")
+        lines.append(
+            f"lists/prospects.csv: {_in_words(run, len(found.prospects))} persons of the attributes who have never bought."
+        )
     return lines
 
 
@@ -247,7 +265,10 @@ def _best(run: Run, column: str, say: Callable[[float], str], begins: str, figur
 
 def cohort_words(run: Run, unit: Unit) -> list[str]:
     """Say whether the forecasts held for every cohort, and whether the purchase model fits each one's past."""
-    cohorts, table = run.segmentation.cohorts, run.segmentation.cohorts.calibration
+    cohorts = shown_cohorts(run)
+    table = cohorts.calibration
+    if table.empty:
+        return []
     if not unit.has_amount:
         table = table[[name for name in table if not name.startswith("spend_")]]
     return [*calibration_sentences(table, unit.noun), *calibration_sentences(cohorts.fit, unit.noun)]
@@ -261,8 +282,8 @@ def worth(run: Run, unit: Unit) -> list[str]:
 
 def paid_back(run: Run, unit: Unit) -> list[str]:
     """Say of each cohort whether its acquisition cost has come back; nothing where no cost is given."""
-    cohorts = run.segmentation.cohorts
-    if cohorts.payback is None:
+    cohorts = shown_cohorts(run)
+    if cohorts.payback is None or cohorts.payback.empty:
         return []
     return payback_sentences(cohorts.payback, cohorts.period, unit, run.models.settings.clv_horizon_days)
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from churn_clv.delivery.report_tables import Cell, Table, count_cell, in_order, range_cell, share_cell
+from churn_clv.delivery.report_tables import WITHHELD, Cell, Table, count_cell, in_order, range_cell, share_cell
 from churn_clv.evaluation.labels import Unit, day, feature, percent, rounded
 from churn_clv.evaluation.segment_figures import feature_words
+from churn_clv.evaluation.shown import shown_groups, shown_profile
 from churn_clv.segments.playbook import NO_CONTACT
 from churn_clv.segments.schemes import in_order as scheme_order
+from churn_clv.segments.small_groups import withheld_words
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -35,13 +37,13 @@ _COUNTED = re.compile(r"frequency|purchases_last_\d+_days|event_.*_(count|days)"
 
 def grid_budget(run: Run, unit: Unit) -> Table:
     """Return what is done for the customers of each cell, by which channel, and what that is expected to cost and earn."""
-    budget, grid = run.segmentation.budgets["segment"], run.models.grid
-    groups = []
+    whole, grid = run.segmentation.budgets["segment"], run.models.grid
+    budget, customers, groups = shown_groups(run, whole), shown_groups(run, run.production_grid), []
     for tier in reversed(grid.value_tiers):
-        cells = in_order(run.production_grid, [tier], grid.risk_tiers)
+        cells = in_order(customers, [tier], grid.risk_tiers)
         rows = [_cell_row(run, key, cell, budget, unit) for key, cell in cells]
         groups.append((f"Value {tier}", rows))
-    everybody = budget.sum(min_count=1)
+    everybody = whole.sum(min_count=1)
     total = [Cell("All customers"), count_cell(everybody["customers"]), share_cell(1.0), Cell("")]
     groups.append(("Total", [total + _money(everybody, unit)]))
     head = ["Cell", "Customers", "Share", "What to do (channel)", *_money_heads(unit)]
@@ -53,10 +55,11 @@ def grid_budget(run: Run, unit: Unit) -> Table:
 def scheme_budget(run: Run, scheme: str, unit: Unit) -> Table:
     """Return the plan of each segment of a scheme that has customers, and what is spent on them."""
     plans = run.models.playbook.plans(scheme)
-    budget = run.segmentation.budgets[scheme].reindex(_named(run, scheme)).dropna(subset="customers")
+    whole = run.segmentation.budgets[scheme].reindex(_named(run, scheme)).dropna(subset="customers")
+    budget = shown_groups(run, whole)
     rows = [
         [
-            Cell(titled(str(name))), count_cell(row["customers"]), share_cell(row["customers"] / budget["customers"].sum()),
+            Cell(titled(str(name))), count_cell(row["customers"]), share_cell(row["customers"] / whole["customers"].sum()),
             share_cell(row["value_share"]), Cell(_planned(*plans.loc[str(name), ["action", "channel"]])), *_money(row, unit),
         ]
         for name, row in budget.iterrows()
@@ -65,7 +68,7 @@ def scheme_budget(run: Run, scheme: str, unit: Unit) -> Table:
         titled(SEGMENT_OF[scheme]), "Customers", "Share", f"Share of expected {unit.noun}",
         "Plan for those whom no cell contacts (channel)" if unit.has_amount else "What to do (channel)", *_money_heads(unit, "Contacted by their cell"),
     ]  # fmt: skip
-    note = without_customers(list(budget.index), _named(run, scheme))
+    note = _notes(run, without_customers(list(budget.index), _named(run, scheme)), budget)
     plan = "Plan and budget" if unit.has_amount else "Plan"
     return Table(f"{plan} by {SEGMENT_OF[scheme]}", head, [("", rows)], note)
 
@@ -73,7 +76,7 @@ def scheme_budget(run: Run, scheme: str, unit: Unit) -> Table:
 def outcome_table(run: Run, scheme: str, unit: Unit) -> Table:
     """Return what was forecast of the members of each segment and what they did; segments without members are named."""
     table = run.segmentation.outcomes[scheme]
-    held = table[table["customers"] > 0]
+    held = shown_groups(run, table)[table["customers"] > 0]
     rows = [
         [
             Cell(titled(str(name))), count_cell(row["customers"]), share_cell(row["share"]), share_cell(row["churn_probability"]),
@@ -93,26 +96,36 @@ def outcome_table(run: Run, scheme: str, unit: Unit) -> Table:
         f"{titled(SCHEME[scheme])}: what was forecast on {day(windows.calibration_end)}, and what happened in the "
         f"{windows.horizon_days} days after it (means a customer)"
     )
-    return Table(caption, head, [("", rows)], without_customers(list(held.index), list(table.index)))
+    return Table(caption, head, [("", rows)], _notes(run, without_customers(list(held.index), list(table.index)), held))
 
 
 def cluster_table(run: Run, scheme: str, unit: Unit) -> Table:
     """Return what sets each cluster apart, the rules that find it, and what is spent on it."""
     found = run.segmentation
-    profile, budget = found.profiles[scheme], found.budgets[scheme]
-    everyone = budget["customers"].sum()
-    rows = []
+    whole = found.budgets[scheme]
+    profile, budget, everyone = found.profiles[scheme], shown_groups(run, whole), whole["customers"].sum()
+    described, rows = shown_profile(run, scheme)[1].index, []
     for name, row in profile.iterrows():
-        spent = budget.loc[name] if name in budget.index else budget.sum() * 0
+        spent = budget.loc[name] if name in budget.index else whole.sum() * 0
         told = [Cell(_distinguished(found.differences[scheme], str(name))), Cell(rule_words(row["rules"]))]
+        if not (spent["customers"] >= 0 and name in described):
+            told = [Cell(WITHHELD), Cell(WITHHELD)]
         counts = [count_cell(spent["customers"]), share_cell(spent["customers"] / everyone)]
-        rows.append([Cell(titled(str(name))), *counts, *told, share_cell(row["found"]), *_money(spent, unit)[:2]])
+        rows.append(
+            [
+                Cell(titled(str(name))),
+                *counts,
+                *told,
+                share_cell(row["found"] if name in described else np.nan),
+                *_money(spent, unit)[:2],
+            ]
+        )
     head = ["Cluster", "Customers", "Share", "What sets it apart: mean (everyone's mean)", "Rules that find it",
             "Share its rules find", *_money_heads(unit)[:2]]  # fmt: skip
     caption = (
         f"The {SCHEME[scheme]}: customers as of {day(run.windows.score_as_of)}, highest expected {unit.noun} first"
     )
-    return Table(caption, head, [("", rows)])
+    return Table(caption, head, [("", rows)], _notes(run, "", budget))
 
 
 def quality_table(run: Run, unit: Unit) -> Table:
@@ -164,6 +177,11 @@ def without_customers(held: list[str], names: list[str]) -> str:
     """Name the segments of a scheme that nobody is in."""
     nobody = [str(name) for name in names if name not in held and name != "unknown"]
     return f"Nobody is in: {', '.join(nobody)}." if nobody else ""
+
+
+def _notes(run: Run, nobody: str, shown: pd.DataFrame) -> str:
+    """Say which segments nobody is in, and which are left out."""
+    return " ".join(words for words in (nobody, withheld_words(shown, run.config.privacy.smallest_group)) if words)
 
 
 def rule_words(rules: str) -> str:
@@ -228,7 +246,7 @@ def _money_heads(unit: Unit, contacted: str = "Contacted") -> list[str]:
 def _money(row: pd.Series, unit: Unit) -> list[Cell]:
     if not unit.has_amount:
         return []
-    a_customer = row["outlay"] / row["customers"] if row["customers"] else np.nan
+    a_customer = row["outlay"] / row["customers"] if row["customers"] > 0 else np.nan
     return [count_cell(row["contacted"]), number(row["outlay"]), number(row["contact_profit"]), number(a_customer)]
 
 

@@ -12,6 +12,8 @@ from churn_clv.evaluation import accuracy_figures, figure_data, grid_figures, or
 from churn_clv.evaluation.judgement import NAMES
 from churn_clv.evaluation.labels import Unit, model
 from churn_clv.evaluation.over_origins import over_origins
+from churn_clv.evaluation.shown import shown_groups, tenths_are_shown
+from churn_clv.segments.small_groups import withheld
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from churn_clv.train import Run
 
 TIMING_SAMPLE = 60
+FEW_IN_A_TENTH = (
+    "A tenth of the judged customers is fewer than may be shown (privacy.smallest_group): no figure of tenths."
+)
 CALIBRATED = "_calibrated"  # as in churn_clv.backtest
 
 
@@ -39,6 +44,8 @@ def not_drawn(run: Run) -> dict[str, str]:
     reasons = {}
     if run.judged["spend"].sum() <= 0:
         reasons["gain"] = "Nobody spent anything in the holdout, so there is no gain to draw."
+    if not tenths_are_shown(run, len(run.judged)):
+        reasons |= dict.fromkeys(("gain", "reliability"), FEW_IN_A_TENTH)
     if run.choice.backtest is None:
         reasons["origins"] = (
             "Methods were not compared over several dates before calibration_end, so there is no such figure."
@@ -105,11 +112,13 @@ def churned(run: Run) -> pd.Series:
 
 def _grid_production(run: Run) -> Figure:
     days = run.models.settings.horizon_days
-    return grid_figures.production_grid(run.production_grid, run.judged_grid, run.models.grid, unit_of(run), days)
+    forecast, judged = shown_groups(run, run.production_grid), shown_groups(run, run.judged_grid)
+    return grid_figures.production_grid(forecast, judged, run.models.grid, unit_of(run), days)
 
 
 def _grid_judged(run: Run) -> Figure:
-    return grid_figures.judged_grid(run.judged_grid, run.judged_models.grid, unit_of(run), run.windows.horizon_days)
+    table = shown_groups(run, run.judged_grid)
+    return grid_figures.judged_grid(table, run.judged_models.grid, unit_of(run), run.windows.horizon_days)
 
 
 def _reliability(run: Run) -> Figure:
@@ -135,7 +144,9 @@ def _tracking(run: Run) -> Figure:
 def _frequency_fit(run: Run) -> Figure:
     purchases = run.judged_models.purchases
     counts = figure_data.repeat_counts(run.judged["frequency"], run.judged["T"], purchases)
-    return purchase_figures.frequency_fit(counts, model(purchases))
+    left = withheld(counts["actual"], run.config.privacy.smallest_group)
+    shown = counts.assign(actual=counts["actual"].astype(float).mask(left)) if left.any() else counts
+    return purchase_figures.frequency_fit(shown, model(purchases))
 
 
 def _holdout_by_frequency(run: Run) -> Figure:
@@ -143,7 +154,7 @@ def _holdout_by_frequency(run: Run) -> Figure:
     alone = purchases.expected_purchases(judged[["frequency", "recency", "T"]], horizon)
     forecasts = pd.DataFrame({"this_run": judged["expected_purchases"], "purchase_model": alone})
     means = figure_data.means_by_frequency(judged["frequency"], judged["purchases"], forecasts)
-    return purchase_figures.holdout_by_frequency(means, model(purchases), horizon)
+    return purchase_figures.holdout_by_frequency(shown_groups(run, means), model(purchases), horizon)
 
 
 def _frequency_recency(run: Run) -> Figure:

@@ -32,7 +32,7 @@ def judged_grid(table: pd.DataFrame, grid: Grid, unit: Unit, horizon_days: int) 
     def lines(cell: pd.Series) -> list[str]:
         low, high = 100 * cell["realised_churn_low"], 100 * cell["realised_churn_high"]
         return [
-            f"{cell['customers']:,} ({percent(cell['share'])})",
+            f"{cell['customers']:,.0f} ({percent(cell['share'])})",
             f"churn {percent(cell['realised_churn'])} ({low:.0f} to {high:.0f})",
             f"{unit.noun} {estimate(cell['realised_spend'], cell['realised_spend_low'], cell['realised_spend_high'])}",
         ]
@@ -61,11 +61,11 @@ def production_grid(table: pd.DataFrame, judged: pd.DataFrame, grid: Grid, unit:
     def lines(cell: pd.Series) -> list[str]:
         known = realised[cell.name]
         return [
-            f"{cell['customers']:,} ({percent(cell['share'])})",
+            f"{cell['customers']:,.0f} ({percent(cell['share'])})",
             f"expected {rounded(cell['expected_spend'])}",
             f"at risk {rounded(cell['value_at_risk'])}",
             "judged members:",
-            f"realised churn {percent(known)}" if np.isfinite(known) else "none in this cell",
+            f"realised churn {percent(known)}" if np.isfinite(known) else "none, or not shown",
         ]
 
     title = f"Today's customers: forecast for the next {horizon_days} days"
@@ -108,9 +108,10 @@ def _write_cell(axes: Axes, x: int, y: int, cell: pd.Series, lines: Lines, image
 
     name = plain(str(cell["segment"]))
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="white", linewidth=2))
-    if cell["customers"] == 0:
+    if not cell["customers"] > 0:
+        nobody = "no customers" if cell["customers"] == 0 else "not shown"
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="white", hatch="//"))
-        axes.text(x, y, f"{name}\nno customers", ha="center", va="center", fontsize=9)
+        axes.text(x, y, f"{name}\n{nobody}", ha="center", va="center", fontsize=9)
         return
     shade = image.cmap(image.norm(image.get_array()[y, x]))
     rows = [plain(line) for line in lines(cell)]

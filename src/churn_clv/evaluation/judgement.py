@@ -16,6 +16,7 @@ from churn_clv.evaluation.profit import RetentionCosts
 
 RUN = "this_run"
 DEFAULT_COSTS = RetentionCosts()
+ROUNDING = 1e-9  # the run without trees is the purchase model, but for the last bits
 # metric -> +1 where more is better, -1 where less is; the others have a target instead
 DIRECTION = {
     "auc": 1, "average_precision": 1, "top_decile_lift": 1, "log_loss": -1, "brier": -1, "calibration_error": -1,
@@ -163,7 +164,8 @@ def judge(
 
 
 def _verdict(row: pd.Series, direction: int) -> str:
-    if row["difference_low"] <= 0 <= row["difference_high"]:
+    low, high = row["difference_low"], row["difference_high"]
+    if low <= 0 <= high or max(-low, high) < ROUNDING:
         return "ties"
     return "wins" if row["difference"] * direction > 0 else "loses"
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from churn_clv.data.summary import summarize
 from churn_clv.evaluation import model_figure_data, model_figures
-from churn_clv.evaluation.figures import churned, unit_of
+from churn_clv.evaluation.figures import FEW_IN_A_TENTH, churned, unit_of
 from churn_clv.evaluation.labels import model
+from churn_clv.evaluation.shown import shown_groups, tenths_are_shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,21 +41,28 @@ def models_not_drawn(run: Run) -> dict[str, str]:
     reasons = {}
     if not lifts(run)[0]:
         reasons["lift"] = "In the holdout either nobody or everybody bought nothing, and nobody spent: no lift to draw."
+    elif not tenths_are_shown(run, len(run.judged)):
+        reasons["lift"] = FEW_IN_A_TENTH
+    if recency_means(run).empty:
+        reasons["holdout_by_recency"] = "Customers equally long silent are too few to be shown together."
     if run.models.spend is None:
         reasons["spend_density"] = "The log has no amounts, so there is no spend model whose fit could be shown."
     if not (run.scores["frequency"] > 0).any():
         reasons["histories"] = "Nobody bought twice, so there is no history of purchases to follow."
     if run.scores["clv"].sum() <= 0:
         reasons["clv_ranking"] = "Nothing is expected of any customer, so there is no ranking by CLV."
+    elif not tenths_are_shown(run, len(run.scores)):
+        reasons["clv_ranking"] = "A tenth of today's customers is fewer than may be shown: no ranking by CLV."
     return reasons
 
 
 def recency_means(run: Run) -> pd.DataFrame:
-    """Return the judged customers' mean purchases in the holdout by silence: actual, this run, the purchase model."""
+    """Return the judged customers' mean purchases in the holdout by silence, of groups that are shown: actual, this run, the purchase model."""
     summary = run.judged[["frequency", "recency", "T"]]
     alone = run.judged_models.purchases.expected_purchases(summary, run.windows.horizon_days)
     forecasts = pd.DataFrame({"this_run": run.judged["expected_purchases"], "purchase_model": alone})
-    return model_figure_data.means_by_silence(summary, run.judged["purchases"], forecasts)
+    means = model_figure_data.means_by_silence(summary, run.judged["purchases"], forecasts)
+    return shown_groups(run, means).dropna(subset="customers")
 
 
 def spend_bins(run: Run) -> pd.DataFrame:

@@ -12,9 +12,10 @@ import pandas as pd
 
 from churn_clv.evaluation.figure_style import WIDTH, percents, plain, sheet, style
 from churn_clv.evaluation.grid_figures import foot
-from churn_clv.evaluation.heat_cells import bare, colour_bar, heat_cell, outline, scale
+from churn_clv.evaluation.heat_cells import bare, colour_bar, empty_cell, heat_cell, outline, scale
 from churn_clv.evaluation.labels import day, percent, shorten
 from churn_clv.segments.migration import GONE, NEW, row_shares
+from churn_clv.segments.small_groups import withheld, withheld_moves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,9 @@ LETTERS = 0.034  # of the picture's height
 Bars = dict[tuple[int, str], tuple[float, float]]
 
 
-def lifecycle_flow(flows: pd.DataFrame | Sequence[pd.DataFrame], order: Sequence[str], *days: date) -> Figure:
+def lifecycle_flow(
+    flows: pd.DataFrame | Sequence[pd.DataFrame], order: Sequence[str], *days: date, smallest: int = 1
+) -> Figure:
     """Draw how many customers went from which stage to which, as bands between columns of bars.
 
     Parameters
@@ -43,6 +46,8 @@ def lifecycle_flow(flows: pd.DataFrame | Sequence[pd.DataFrame], order: Sequence
         The stages, drawn from the top.
     days
         One more than there are frames.
+    smallest
+        No number is written of fewer customers, nor where one could be worked out.
 
     Raises
     ------
@@ -61,8 +66,8 @@ def lifecycle_flow(flows: pd.DataFrame | Sequence[pd.DataFrame], order: Sequence
         axes = figure.add_subplot()
         axes.set(xlim=(-ROOM * len(steps), (1 + ROOM) * len(steps)), ylim=(1.015 * depth, 0))
         for k, step in enumerate(steps):
-            _bands(axes, _ordered(step, names), k, bars, colours, LETTERS * depth)
-        _draw_bars(axes, bars, len(steps), colours, LETTERS * depth)
+            _bands(axes, _ordered(step, names).join(_told(step, smallest)), k, bars, colours, LETTERS * depth)
+        _draw_bars(axes, bars, len(steps), colours, LETTERS * depth, smallest)
         axes.set_xticks(range(len(days)), [day(when) for when in days])
         axes.set_yticks([])
         axes.set(xlabel="day on which customers were placed", ylabel="customers, by height")
@@ -72,7 +77,9 @@ def lifecycle_flow(flows: pd.DataFrame | Sequence[pd.DataFrame], order: Sequence
     return figure
 
 
-def migration_figure(matrix: pd.DataFrame, before_day: date, after_day: date, order: Sequence[str]) -> Figure:
+def migration_figure(
+    matrix: pd.DataFrame, before_day: date, after_day: date, order: Sequence[str], smallest: int = 1
+) -> Figure:
     """Draw which share of each segment went where, with the counts; those who stayed are outlined.
 
     Parameters
@@ -81,8 +88,11 @@ def migration_figure(matrix: pd.DataFrame, before_day: date, after_day: date, or
         From `segments.migration.migration_matrix`.
     order
         The segments, drawn from the top and from the left.
+    smallest
+        Cells of fewer customers are left out, and those from which they could be worked out.
     """
     counts = matrix.reindex(index=_with(order, NEW, matrix.T), columns=_with(order, GONE, matrix), fill_value=0)
+    hidden, few = withheld_moves(counts, smallest), withheld(counts.sum(axis=1), smallest)
     shares, at = row_shares(counts), [*range(len(order)), len(order) + 0.3]
     down, across = at[: counts.shape[0]], at[: counts.shape[1]]
     with style():
@@ -92,7 +102,9 @@ def migration_figure(matrix: pd.DataFrame, before_day: date, after_day: date, or
         axes, colours = figure.add_subplot(), scale("Blues", 0, 1, 10)
         for y, (row, numbers) in zip(down, counts.iterrows(), strict=True):
             for x, (column, n) in zip(across, numbers.items(), strict=True):
-                if n:
+                if hidden.loc[row, column]:
+                    empty_cell(axes, x, y)
+                elif n:
                     told = [percent(float(shares.loc[row, column])).replace("under ", "<"), _count(int(n))]
                     heat_cell(axes, x, y, colours, float(shares.loc[row, column]), told)
         for k in range(len(order)):
@@ -100,7 +112,9 @@ def migration_figure(matrix: pd.DataFrame, before_day: date, after_day: date, or
         axes.set(xlim=(-0.55, across[-1] + 0.55), ylim=(down[-1] + 0.55, -0.55))
         heads = [plain(_said(name)) for name in counts.columns]
         axes.set_xticks(across, heads, rotation=40, ha="left", rotation_mode="anchor")
-        axes.set_yticks(down, [plain(f"{_said(name)} ({n:,})") for name, n in counts.sum(axis=1).items()])
+        axes.set_yticks(
+            down, [plain(f"{_said(name)}{'' if few[name] else f' ({n:,})'}") for name, n in counts.sum(axis=1).items()]
+        )
         axes.xaxis.set_ticks_position("top")
         axes.set_xlabel(f"segment on {day(after_day)}")
         axes.set_ylabel(f"segment on {day(before_day)}\n(customers)")
@@ -108,7 +122,8 @@ def migration_figure(matrix: pd.DataFrame, before_day: date, after_day: date, or
         percents(colour_bar(figure, axes, colours, "share of the row"))
         foot(
             figure,
-            "In each cell: share of the row's customers, and how many. Outlined: those who stayed. White: nobody.",
+            "In each cell: share of the row's customers, and how many. Outlined: those who stayed. White: nobody."
+            + ("\nHatched: too few customers to be shown, or needed to hide such." if hidden.to_numpy().any() else ""),
         )
     return figure
 
@@ -148,28 +163,40 @@ def _bands(axes: Axes, step: pd.DataFrame, k: int, bars: Bars, colours: Mapping[
     along, way = np.linspace(k + BAR, k + 1 - BAR, 60), np.linspace(0, 1, 60)
     bend = way**2 * (3 - 2 * way)
     left, right = ({name: top for (side, name), (top, _) in bars.items() if side == at} for at in (k, k + 1))
-    for _, (before, after, n) in step.iterrows():
+    for _, (before, after, n, told) in step.iterrows():
         upper = left[before] + (right[after] - left[before]) * bend
         # A white edge tells wide bands of one origin apart; around a hairline it would be a scratch.
         edge = 0.5 if n >= letters / 2 else 0.0
         axes.fill_between(along, upper, upper + n, facecolor=_paler(colours[before]), edgecolor="white", linewidth=edge)
-        if n >= letters:
+        if n >= letters and told:
             axes.text(k + BAR + 0.02, left[before] + n / 2, f"{n:,}", ha="left", va="center", fontsize=9)
         left[before] += n
         right[after] += n
 
 
-def _draw_bars(axes: Axes, bars: Bars, steps: int, colours: Mapping[str, str], letters: float) -> None:
+def _told(step: pd.DataFrame, smallest: int) -> pd.Series:
+    """Whether the number of each flow may be written."""
+    hidden = withheld_moves(step.pivot_table("customers", "before", "after", aggfunc="sum", fill_value=0), smallest)
+    pairs = zip(step["before"], step["after"], strict=True)
+    return pd.Series([not hidden.loc[before, after] for before, after in pairs], step.index, dtype=bool, name="told")
+
+
+def _draw_bars(axes: Axes, bars: Bars, steps: int, colours: Mapping[str, str], letters: float, smallest: int) -> None:
     """Draw the bars with their names beside them."""
     from matplotlib.patches import Rectangle
 
+    left: set[tuple[int, str]] = set()
+    for k in range(steps + 1):
+        heights = pd.Series({name: height for (side, name), (_, height) in bars.items() if side == k}, dtype=float)
+        left |= {(k, str(name)) for name in heights.index[withheld(heights, smallest)]}
     lowest = dict.fromkeys(range(steps + 1), -letters)
     for (side, name), (top, height) in bars.items():
         axes.add_patch(Rectangle((side - BAR, top), 2 * BAR, height, facecolor=colours[name], linewidth=0))
         # A thin bar's name moves down, so that it does not lie on the one above.
         at = max(top + height / 2, lowest[side] + letters * 1.05)
         lowest[side] = at
-        words = plain(f"{BRIEFLY.get(name, shorten(name, 15))} {height:,.0f}")
+        number = "" if (side, name) in left else f" {height:,.0f}"
+        words = plain(f"{BRIEFLY.get(name, shorten(name, 15))}{number}")
         x, align = (side + BAR + 0.03, "left") if side == steps else (side - BAR - 0.03, "right")
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1} if 0 < side < steps else None
         axes.text(x, at, words, ha=align, va="center", fontsize=9, bbox=box)

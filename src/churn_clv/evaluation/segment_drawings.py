@@ -11,6 +11,7 @@ import pandas as pd
 
 from churn_clv.evaluation import cohort_figures, movement_figures, segment_figures
 from churn_clv.evaluation.figures import unit_of
+from churn_clv.evaluation.shown import shown_cohorts, shown_groups, shown_profile
 from churn_clv.segments.concentration import concentration_curve
 from churn_clv.segments.lifecycle import STAGES
 from churn_clv.segments.migration import flows, migration_matrix
@@ -34,11 +35,20 @@ def segment_figures_of(run: Run) -> dict[str, Figure]:
 
 def segments_not_drawn(run: Run) -> dict[str, str]:
     """Say which figures of its segments a run cannot have, and why."""
-    if unit_of(run).has_amount:
-        return {}
-    return {
-        "budget": "The log has no amounts, so nobody can say what a contact costs and earns: no figure of the budget."
-    }
+    reasons, cohorts = {}, shown_cohorts(run)
+    if not unit_of(run).has_amount:
+        reasons["budget"] = (
+            "The log has no amounts, so nobody can say what a contact costs and earns: no figure of the budget."
+        )
+    elif not shown_groups(run, run.segmentation.budgets["segment"])["contacted"].notna().any():
+        reasons["budget"] = "Every cell has too few customers to contact to be shown: no figure of the budget."
+    if cohorts.activity.empty:
+        reasons["retention"] = "Every cohort has too few customers to be shown: no figure of who bought again."
+    if cohorts.calibration.empty:
+        reasons["cohort_calibration"] = (
+            "Every cohort has too few customers to be shown: no figure of the cohorts' forecasts."
+        )
+    return reasons
 
 
 def stage_flows(run: Run) -> tuple[list[pd.DataFrame], list[date]]:
@@ -73,16 +83,17 @@ def curves(run: Run) -> dict[str, pd.DataFrame]:
 
 
 def _rfm(run: Run) -> Figure:
-    return segment_figures.rfm_figure(run.segmentation.placements[-1].scores, unit_of(run), run.windows.horizon_days)
+    judged, smallest = run.segmentation.placements[-1].scores, run.config.privacy.smallest_group
+    return segment_figures.rfm_figure(judged, unit_of(run), run.windows.horizon_days, smallest)
 
 
 def _lifecycle_flow(run: Run) -> Figure:
     steps, days = stage_flows(run)
-    return movement_figures.lifecycle_flow(steps, STAGES, *days)
+    return movement_figures.lifecycle_flow(steps, STAGES, *days, smallest=run.config.privacy.smallest_group)
 
 
 def _outcomes_lifecycle(run: Run) -> Figure:
-    table = run.segmentation.outcomes["lifecycle_stage"]
+    table = shown_groups(run, run.segmentation.outcomes["lifecycle_stage"])
     return segment_figures.segment_outcomes(table[table["customers"] > 0], "lifecycle stage", unit_of(run))
 
 
@@ -91,25 +102,25 @@ def _pareto(run: Run) -> Figure:
 
 
 def _cluster_profile(run: Run) -> Figure:
-    found = run.segmentation
-    return segment_figures.cluster_profile(found.differences["cluster"], found.profiles["cluster"])
+    return segment_figures.cluster_profile(*shown_profile(run, "cluster"))
 
 
 def _migration(run: Run) -> Figure:
-    return movement_figures.migration_figure(*last_migration(run), cells(run))
+    return movement_figures.migration_figure(*last_migration(run), cells(run), run.config.privacy.smallest_group)
 
 
 def _budget(run: Run) -> Figure:
-    return segment_figures.budget_figure(run.segmentation.budgets["segment"], unit_of(run))
+    table = shown_groups(run, run.segmentation.budgets["segment"])
+    return segment_figures.budget_figure(table[table["contacted"].notna()], unit_of(run))
 
 
 def _retention(run: Run) -> Figure:
-    cohorts = run.segmentation.cohorts
+    cohorts = shown_cohorts(run)
     return cohort_figures.retention_heatmap(cohorts.activity, cohorts.period)
 
 
 def _cohort_calibration(run: Run) -> Figure:
-    cohorts = run.segmentation.cohorts
+    cohorts = shown_cohorts(run)
     return cohort_figures.cohort_forecasts(cohorts.calibration, cohorts.period, unit_of(run), run.windows.horizon_days)
 
 

@@ -26,6 +26,7 @@ from churn_clv.evaluation.heat_cells import bare, colour_bar, empty_cell, heat_c
 from churn_clv.evaluation.labels import Unit, feature, percent, rounded, shorten
 from churn_clv.segments.rfm import REGIONS, SEGMENT_OF
 from churn_clv.segments.scaling import MISSING
+from churn_clv.segments.small_groups import withheld
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,16 +41,19 @@ LOOKS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int) -> Figure:
+def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int, smallest: int = 1) -> Figure:
     """Draw the 25 pairs of recency and frequency scores, the named segments outlined, with what their customers did.
 
     Parameters
     ----------
     placed
         Judged customers: recency_score, frequency_score, and purchases and spend in the holdout.
+    smallest
+        Cells of fewer customers are left out, and those from which they could be worked out.
     """
     cells = placed.assign(churned=placed["purchases"] == 0).groupby(["recency_score", "frequency_score"])
     table = cells.agg(customers=("churned", "size"), churn=("churned", "mean"), spend=("spend", "mean"))
+    left = rfm_withheld(table["customers"], smallest)
     with style():
         figure = sheet(f"RFM segments, and what they did in the {horizon_days} days after", 6.5)
         axes, colours = figure.add_subplot(), scale("Blues", 0, 1, 10)
@@ -58,6 +62,9 @@ def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int) -> Figure:
             name = [f"*{line}" for line in _two_lines(titled[pair])] if pair in titled else []
             if pair not in table.index:
                 empty_cell(axes, *pair, [*name, "nobody"])
+                continue
+            if left[pair]:
+                empty_cell(axes, *pair, [*name, "not shown"])
                 continue
             cell = table.loc[pair]
             numbers = [
@@ -72,8 +79,22 @@ def rfm_figure(placed: pd.DataFrame, unit: Unit, horizon_days: int) -> Figure:
         percents(colour_bar(figure, axes, colours, "churn: share that bought nothing"))
         note = f"In each cell: customers, share that bought nothing in {horizon_days} days, mean {unit.noun} a customer"
         money = f" in\n{unit.axis}. " if unit.has_amount else ".\n"
-        foot(figure, f"{note}{money}Hatched: nobody. Scores: fifths of the customers, 5 is best.")
+        foot(figure, f"{note}{money}Hatched: nobody, or too few. Scores: fifths of the customers, 5 is best.")
     return figure
+
+
+def rfm_withheld(customers: pd.Series, smallest: int) -> pd.Series:
+    """Return which pairs of scores are left out, where the number of customers of each named segment may be known.
+
+    Parameters
+    ----------
+    customers
+        By recency_score and frequency_score.
+    """
+    names = pd.Series([SEGMENT_OF[pair] for pair in customers.index], customers.index)
+    of_segment = withheld(customers.groupby(names).sum(), smallest)
+    inside = customers.groupby(names).transform(lambda members: withheld(members, smallest))
+    return inside.astype(bool) | names.map(of_segment)
 
 
 def cluster_profile(differences: pd.DataFrame, description: pd.DataFrame) -> Figure:
@@ -163,7 +184,7 @@ def segment_outcomes(table: pd.DataFrame, name: str, unit: Unit) -> Figure:
         rows = np.arange(len(table))
         _dots(left, rows, table, "realised_churn", "churn_probability")
         _dots(right, rows, table, "realised_spend", "expected_spend")
-        labels = [plain(f"{shorten(str(s), 28)}\n{n:,} customers") for s, n in table["customers"].items()]
+        labels = [plain(f"{shorten(str(s), 28)}\n{n:,.0f} customers") for s, n in table["customers"].items()]
         left.set_yticks(rows, labels)
         left.set(ylim=(len(table) - 0.5, -0.5), xlim=(-0.02, 1.02))
         left.set_ylabel(plain(name), labelpad=8)
@@ -256,7 +277,7 @@ def _signed(difference: float) -> str:
 
 def _cluster_heads(description: pd.DataFrame) -> list[str]:
     sizes = zip(description.index, description["customers"], description["share"], strict=True)
-    heads = [plain(f"{shorten(str(name), 18)}\n{size:,}\n{percent(share)}") for name, size, share in sizes]
+    heads = [plain(f"{shorten(str(name), 18)}\n{size:,.0f}\n{percent(share)}") for name, size, share in sizes]
     # Many clusters are narrow columns: name and number under each other.
     return heads if len(heads) <= 5 else [head.replace(" ", "\n", 1) for head in heads]
 
