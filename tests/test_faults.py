@@ -200,6 +200,25 @@ def test_sigterm_ends_a_training_in_time_with_a_last_word(empty_store: str, tmp_
     assert list(tmp_path.rglob("*")) == []
 
 
+QUERY = """
+import churn_clv.cli, duckdb
+def app(standalone_mode):
+    print("begins", flush=True)
+    duckdb.connect().execute("SELECT max(hash(a.range + b.range)) FROM range(3_000_000) AS a, range(30_000) AS b").fetchall()
+churn_clv.cli.app = app
+churn_clv.cli.main()
+"""
+
+
+def test_ctrl_c_in_a_query_of_the_engine_is_a_stop_too():
+    process = subprocess.Popen([sys.executable, "-c", QUERY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "begins\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=5)
+    assert (process.returncode, said) == (130, "churn-clv: stopped; nothing unfinished was left under a final name\n")
+
+
 def _tag_of(process: subprocess.Popen[str]) -> str:
     machine, room, _, _ = this_process()[TAG].rsplit(" ", 3)
     began = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]

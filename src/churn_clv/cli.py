@@ -49,30 +49,43 @@ Runs = Annotated[Path, typer.Option(help="Where run folders are written.")]
 
 def main() -> None:
     """Run the program; bad input is one line on standard error and exit code 2."""
-    from churn_clv.errors import InputError
-
     # Before numpy is loaded: the models' sums are short, and idle BLAS threads spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # As an exception, so that unfinished folders are cleared away and the MLflow run is ended.
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
-    usage_error: Any = typer.BadParameter.__base__
+    asked: list[int] = []
+
+    def stop(signum: int, frame: object) -> None:
+        asked.append(signum)
+        # As an exception, so that unfinished folders are cleared away and the MLflow run is ended.
+        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop)
     try:
         code = app(standalone_mode=False) or 0
-    except InputError as error:
-        code = _last_word(str(error), 2)
-    except usage_error as error:
-        code = _last_word(f"{error.format_message()} (--help explains)", 2)
-    except OSError as error:
-        if error.errno not in _REFUSED:
-            raise
-        code = _last_word(_named(error), 2)
     except KeyboardInterrupt:
         code = 130
-    except SystemExit as stop:
-        code = int(stop.code or 0)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except Exception as error:
+        # DuckDB makes an error of its own of what the signal raised.
+        code = 128 + asked[0] if asked else _refused(error)
     if code in STOPPED:
         _last_word("stopped; nothing unfinished was left under a final name", code)
     sys.exit(code)
+
+
+def _refused(error: Exception) -> int:
+    """Say what was wrong with the input, the command's words or the disk; raise what is the program's own fault."""
+    from churn_clv.errors import InputError
+
+    usage_error: Any = typer.BadParameter.__base__
+    if isinstance(error, InputError):
+        return _last_word(str(error), 2)
+    if isinstance(error, usage_error):
+        return _last_word(f"{error.format_message()} (--help explains)", 2)
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        return _last_word(_named(error), 2)
+    raise error
 
 
 @app.callback(invoke_without_command=True)
