@@ -25,6 +25,10 @@ SMOKE_RACES = "fit.py --customers 5000 --repeats 1" "predict.py --customers 5000
   "summary.py --lines 20000 --repeats 1" "features.py --lines 20000 --repeats 1" "churn.py --rows 5000 --rounds 20" \
   "learning_curve.py --quick" "whole.py --lines 5000 20000"
 
+STRESS = "kills.py --kills 60" "first_starts.py --rounds 20 --starts 6" "fuzz_reader.py --minutes 10" "fuzz_serving.py --minutes 10" \
+  "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000"
+SMOKE_STRESS = "first_starts.py --rounds 1 --starts 2" "fuzz_reader.py --minutes 0.15" "fuzz_serving.py --minutes 0.15"
+
 SPARK_SMOKE = failures or (same_frames and odd and not other)
 
 .DEFAULT_GOAL := help
@@ -137,10 +141,8 @@ bench: setup ## Race the claims of the README, ratios against lifetimes, pandas 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
 	@for benchmark in $(if $(SMOKE),$(SMOKE_RACES),$(RACES)); do echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark || exit 1; done
 
-stress: setup ## Long checks: robustness and interval coverage on thousands of simulated logs (an hour)
-	@for benchmark in "robustness.py --sets 1000 --regime-sets 100" "coverage.py --sets 1000 --customers 5000" "fuzz_reader.py --minutes 10" "fuzz_serving.py --minutes 10" \
-	  "kills.py --kills 60" "first_starts.py --rounds 20 --starts 6"; do \
-	  $(BIN)/python benchmarks/$$benchmark || exit 1; done
+stress: setup ## Long checks: kills, races for a store, fuzz, robustness, coverage (two hours; SMOKE=1: a minute)
+	@for check in $(if $(SMOKE),$(SMOKE_STRESS),$(STRESS)); do echo "== $$check"; $(BIN)/python benchmarks/$$check || exit 1; done
 
 audit: setup $(AUDIT)/.installed ## Ask for known vulnerabilities of every locked requirement (exit code 3: not all could be asked about)
 	@PYTHONPATH=$(AUDIT) $(BIN)/python benchmarks/audit.py

@@ -73,6 +73,7 @@ def test_the_walk_finds_a_pickle_by_any_name_and_in_a_zip(tmp_path: Path) -> Non
     assert sorted(pickles_in(tmp_path)) == ["inner.txt", "notes.txt"]
 
 
+@pytest.mark.odd
 def test_no_file_that_is_handed_over_is_a_pickle_or_holds_one(handed: Path, saved: Path) -> None:
     assert pickles_in(handed) == pickles_in(saved) == []
     assert len(list(saved.rglob("*.py"))) > 30
@@ -176,6 +177,7 @@ def test_a_description_that_is_a_bomb_or_runs_code_is_refused(registered: Path) 
             fitted_in(registered, "shop/3")
 
 
+@pytest.mark.odd
 def test_code_that_was_changed_in_the_registry_is_not_handed_over(registered: Path, tmp_path: Path) -> None:
     """The seventh row, models from code: the code of a hand-over is this program's own, the files are checked."""
     marker = tmp_path / "marker"
