@@ -14,6 +14,8 @@ import churn_clv
 PACKAGE = Path(churn_clv.__file__).parent
 ROOMS = ["data", "models", "segments", "evaluation", "delivery"]
 FILES = sorted(PACKAGE.rglob("*.py"))
+# Files and packages that stand above the rooms.
+ABOVE = {Path(path.relative_to(PACKAGE).parts[0]).stem for path in FILES} - {*ROOMS, "errors", "__init__"}
 HEAVY = ["sqlglot", "lightgbm", "sklearn", "mlflow", "matplotlib", "lifetimes", "scipy.optimize", "jinja2"]
 
 
@@ -40,10 +42,15 @@ def imports(path: Path) -> list[str]:
     return found
 
 
+def part_of(module: str) -> str | None:
+    """`data` of churn_clv.data.windows, `fits` of churn_clv.fits; None for what is not of the package."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "churn_clv" and len(parts) > 1 else None
+
+
 def room_of(module: str) -> str | None:
     """`data` of churn_clv.data.windows; None for what belongs to no room."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "churn_clv" and len(parts) > 1 and parts[1] in ROOMS else None
+    return part if (part := part_of(module)) in ROOMS else None
 
 
 def named(path: Path) -> str:
@@ -78,12 +85,23 @@ def test_a_room_imports_only_from_the_rooms_before_it(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS[:-1])
 def test_no_room_but_delivery_knows_how_it_is_used(room: str) -> None:
-    above = {f"churn_clv.{path.stem}" for path in PACKAGE.glob("*.py")} - {"churn_clv.errors", "churn_clv.__init__"}
-    assert {"churn_clv.cli", "churn_clv.fits", "churn_clv.backtest", "churn_clv.choice", "churn_clv.rolling"} <= above
+    assert {"cli", "fits", "backtest", "choice", "rolling", "checks"} <= ABOVE
     wrong = {
-        named(path): module for path in (PACKAGE / room).rglob("*.py") for module in imports(path) if module in above
+        named(path): module
+        for path in (PACKAGE / room).rglob("*.py")
+        for module in imports(path)
+        if part_of(module) in ABOVE
     }
     assert not wrong
+
+
+def test_what_looks_before_training_is_known_only_to_the_command_line() -> None:
+    knows = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in FILES
+        if any(part_of(module) == "checks" for module in imports(path))
+    }
+    assert knows == {"checks", "cli.py", "terminal.py"}
 
 
 def test_models_know_neither_files_nor_logs() -> None:

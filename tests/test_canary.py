@@ -150,6 +150,7 @@ def test_the_search_finds_a_canary_however_it_is_packed(tmp_path: Path) -> None:
     assert len(found_in(tmp_path)) == 7
 
 
+@pytest.mark.odd
 def test_canaries_of_a_run_are_in_its_scores_and_lists_alone(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("train", "local/shop.yaml") == 0
     broken = (place / "local" / "log.csv").read_text().replace("2023-0", "2023-9")

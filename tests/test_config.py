@@ -163,7 +163,6 @@ def test_whole_numbers_serve_as_numbers(tmp_path: Path) -> None:
         ("- name\n", "a config is a mapping of sections; got list"),
         ("", "a config is a mapping of sections; got NoneType"),
         ("just text\n", "a config is a mapping of sections; got str"),
-        ("windows: {calibration_end: 2024-13-45}\n", "not valid YAML"),
         ("1: x\nname: shop\n", "1: keys should be strings"),
         ("\x00", "not valid YAML"),
     ],
@@ -345,6 +344,9 @@ def test_yaml_surprises_say_what_to_write(tmp_path: Path) -> None:
     assert "got '2024-07-01': write the date as YYYY-MM-DD, without quotes" in failure(
         tmp_path, GOOD.replace("2024-07-01", "'2024-07-01'")
     )
+    assert "windows.calibration_end: input should be a valid date; got '2024-13-45': no such day; write" in failure(
+        tmp_path, GOOD.replace("2024-01-01", "2024-13-45")
+    )
     for value in ("on", "12", "2024-01-01"):
         assert failure(tmp_path, GOOD.replace("name: shop", f"name: {value}")).endswith(": write it in quotes")
 
@@ -373,3 +375,34 @@ def test_set_takes_a_name_and_a_column_as_text(tmp_path: Path) -> None:
     assert (config.name, config.data.columns.date) == ("on", "2024")
     assert config.data.attributes is not None
     assert config.data.attributes.path == "7"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "{customer_id: canary}",
+        "[canary]",
+        "canary",
+        "[{customer_id: canary}]",
+        "[{customer_id: [[canary]]}]",
+        "[{email: {canary: 1}}]",
+    ],
+)
+def test_a_fault_in_a_rule_that_may_name_customers_names_none(tmp_path: Path, rules: str):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"name: a\ndata: {{path: log.csv, drop_rows: {rules}}}\nwindows: {{calibration_end: 2024-06-30, holdout_end: 2024-12-30}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"data\.drop_rows.*; got (str|dict|list)") as refused:
+        load_config(path)
+    assert "canary" not in str(refused.value)
+
+
+def test_what_may_be_shared_of_a_config_is_no_config(tmp_path: Path):
+    """Whoever trained from it would train on the rows that the run left out."""
+    content = yaml.safe_load((Path(__file__).parents[1] / "configs" / "simulated.yaml").read_text())
+    content["data"]["drop_rows"] = [{"email": ["a@example.org", None], "shop": [3]}]
+    shared = parse_config(content, source="c").shareable()
+    assert shared["data"]["drop_rows"] == [{"email": "2 values, not shown", "shop": "1 values, not shown"}]
+    with pytest.raises(ConfigError, match=r"data\.drop_rows\.0\.email: input should be a valid list"):
+        parse_config(shared, source="c")

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 
+from churn_clv import model_commands, terminal
+from churn_clv.config import load_config
 from churn_clv.data.scratch import clear_dead, kernel, partial_name, scratch
 from churn_clv.delivery import mlflow_page
-from churn_clv.delivery.atomic import NameTaken, whole_file, whole_folder
-from churn_clv.delivery.mlflow_page import PAGE, Child, Page, log_later, log_page
+from churn_clv.delivery.atomic import NameTaken, check_writable, whole_file, whole_folder
+from churn_clv.delivery.mlflow_page import PAGE, Child, Page, check_experiment, log_later, log_page, waiting_page
+from churn_clv.delivery.model_folder import write_model
 from churn_clv.delivery.processes import TAG, end_dead_runs, is_gone, this_process
+from churn_clv.delivery.run_folder import files_of
 from churn_clv.delivery.store import check_store
+from churn_clv.delivery.tracking import page_of_run
 from churn_clv.errors import InputError
+from churn_clv.train import Run
 
 HOLDER = """
 import sys, time
@@ -144,6 +154,79 @@ def test_a_run_that_is_stopped_while_it_is_logged_is_killed_in_mlflow_and_can_be
     assert not (folder / PAGE).exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"[]", b"null", b'{"name": "a run', b"\xff\xfe{}", b"{}", b"[" * 100_000, b'{"name": 1e999}',
+        b'{"children": [{}], "name": "a", "experiment": "b", "tags": {}, "params": {}, "metrics": {}, "files": []}',
+        b'{"of a later version": 1, "name": "a", "experiment": "b", "tags": {}, "params": {}, "metrics": {}, "files": []}',
+        b'{"tables": {"a": "[]"}, "name": "a", "experiment": "b", "tags": {}, "params": {}, "metrics": {}, "files": []}',
+    ],
+)  # fmt: skip
+def test_a_page_that_is_damaged_is_named_in_one_line(tmp_path: Path, content: bytes):
+    (tmp_path / PAGE).write_bytes(content)
+    with pytest.raises(InputError, match="^[^\\n]*mlflow.json: is damaged or of another version: [^\\n]*$"):
+        waiting_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"files": [("../secret.txt", None)]}, {"files": [("/etc/hostname", None)]}, {"files": [(".", None)]},
+        {"files": [("report.html", "../elsewhere")]}, {"files": [("link.txt", None)]}, {"files": [("sub", "sub")]},
+        {"files": [("linked/secret.txt", None)]}, {"files": [("a\0b", None)]}, {"tables": {"../x": '{"data": []}'}},
+        {"files": [], "model": "shop"},
+    ],
+)  # fmt: skip
+def test_a_page_sends_nothing_from_outside_its_folder(tmp_path: Path, changed: dict[str, Any]):
+    folder = _folder(tmp_path)
+    (tmp_path / "secret.txt").write_text("a secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "model").symlink_to(tmp_path)
+    (folder / PAGE).write_text(json.dumps(asdict(replace(_page(), **changed))))
+    with pytest.raises(InputError, match="it names a (file|link)"):
+        waiting_page(folder)
+
+
+def test_the_page_of_a_run_is_read_back_as_it_was_written(small_run: Run, tmp_path: Path):
+    write_model(_folder(tmp_path) / "model", files_of(small_run))
+    page = page_of_run(small_run, _folder(tmp_path))
+    (tmp_path / PAGE).write_text(json.dumps(asdict(page)))
+    assert waiting_page(tmp_path) == page
+
+
+def test_a_folder_that_is_none_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///never.db")
+    with pytest.raises(InputError, match="^typo: holds no mlflow.json"):
+        model_commands.log(Path("typo"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_that_is_deleted_is_told_of_before_the_work_and_while_it_is_logged(
+    store: mlflow.MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    number = store.create_experiment("shop")
+    check_experiment("shop")
+    check_experiment("another")
+    store.delete_experiment(number)
+    said = f"'shop' is deleted in MLflow: restore it .*--experiment-id {number}.*or set tracking.experiment"
+    folder = _folder(tmp_path)
+    with pytest.raises(
+        InputError, match=f"{said}.*the run itself is complete in {folder}; log it later: churn-clv log"
+    ):
+        log_page(_page(), folder)
+    monkeypatch.setattr(terminal, "train", lambda *_: pytest.fail("the work began"))
+    config = load_config(Path(__file__).parents[1] / "configs" / "simulated.yaml", ["tracking.experiment=shop"])
+    with pytest.raises(InputError, match=said):
+        terminal.train_and_log(config, tmp_path / "out")
+    store.restore_experiment(number)
+    log_later(folder)
+
+
 ANSWERS = {
     "nothing": None,
     "garbage": b"\x00\x01\x02",
@@ -171,6 +254,27 @@ def test_a_server_that_is_no_help_is_told_of_in_time(answer: str, monkeypatch: p
         finally:
             mlflow.set_tracking_uri(None)
     assert time.monotonic() - started < 5
+
+
+def test_what_is_only_asked_whether_it_can_be_written_is_left_as_it_is_and_a_run_clears_it(
+    store: mlflow.MlflowClient, tmp_path: Path
+):
+    dead = [tmp_path / f".churn_clv_{kernel()}_dead", tmp_path / "shop" / f".a.{kernel()}.partial"]
+    for folder in dead:
+        folder.mkdir(parents=True)
+    check_writable(tmp_path / "shop")
+    assert all(folder.exists() for folder in dead)
+    terminal._make_ready(tmp_path / "shop", "shop")
+    assert not any(folder.exists() for folder in dead)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_that_is_replaced_keeps_who_may_read_it(tmp_path: Path, mode: int):
+    (tmp_path / "scores.csv").write_text("old")
+    (tmp_path / "scores.csv").chmod(mode)
+    whole_file(tmp_path / "scores.csv", lambda partial: partial.write_text("new"))
+    assert (tmp_path / "scores.csv").read_text() == "new"
+    assert stat.S_IMODE((tmp_path / "scores.csv").stat().st_mode) == mode
 
 
 def test_a_full_disk_is_named_with_the_bytes_that_are_free_and_the_old_file_stays(tmp_path: Path):
@@ -215,7 +319,7 @@ def test_ctrl_c_in_a_query_of_the_engine_is_a_stop_too():
     assert process.stdout is not None and process.stdout.readline() == "begins\n"
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=5)
+    _, said = process.communicate(timeout=20)  # 3.5 s, and what a busy machine adds
     assert (process.returncode, said) == (130, "churn-clv: stopped; nothing unfinished was left under a final name\n")
 
 
@@ -227,7 +331,7 @@ def _tag_of(process: subprocess.Popen[str]) -> str:
 
 def _folder(tmp_path: Path) -> Path:
     folder = tmp_path / "runs" / "20260101T000000Z"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").write_text("a report")
     return folder
 

@@ -165,6 +165,61 @@ def test_customers_who_are_gone_or_rewritten_are_counted_and_left_out() -> None:
     assert "30 customers have fewer purchases than before" in told
 
 
+def few(gone: int = 0, new: int = 0, rewritten: int = 0) -> Monitoring:
+    """A world in which so many customers, and no others, came, went, or have another history."""
+    given = world(100, 11, ages=(200, 210))
+    for day in ("after", "scores_after"):
+        given[day] = given[day].iloc[gone : 100 + new]
+    given["after"].iloc[:rewritten, given["after"].columns.get_loc("frequency")] = -1.0
+    return monitor(**given)
+
+
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        (few(), set()),
+        (few(gone=12, new=10), set()),
+        (few(gone=7), {"gone", "before", "after"}),
+        (few(new=3), {"new", "before", "after"}),
+        (few(gone=12, rewritten=6), {"disagreeing", "before", "after", "both"}),
+    ],
+)
+def test_metrics_and_reasons_count_no_few_customers_and_nothing_to_work_them_out_from(
+    found: Monitoring, left: set[str]
+) -> None:
+    """Known are the metrics, the reasons, and how many agree, which is the sum of the promise by segment."""
+    told = {name.split("/")[-1]: n for name, n in found.metrics.items() if "/customers/" in name}
+    assert set(found.customers._fields) - set(told) == left
+    assert found.promise is not None
+    known = told | {"agree": found.promise.customers}
+    # Each line is 0: both + gone = before, both + new = after, agree + disagreeing = both.
+    names = [*found.customers._fields, "agree"]
+    lines = [
+        {"both": 1, "gone": 1, "before": -1},
+        {"both": 1, "new": 1, "after": -1},
+        {"agree": 1, "disagreeing": 1, "both": -1},
+    ]
+    rows = [[line.get(n, 0) for n in names] for line in lines] + [[float(n == k) for n in names] for k in known]
+    rank = np.linalg.matrix_rank(rows)
+    small = {n for n in ("new", "gone", "disagreeing") if 0 < getattr(found.customers, n) < 10}
+    solved = {n for n in names if np.linalg.matrix_rank([*rows, [float(n == k) for k in names]]) == rank}
+    assert not solved & small
+    words = " ".join(reason.sentence for reason in found.reasons)
+    assert not re.search(
+        rf"\b({'|'.join(str(getattr(found.customers, n)) for n in small) or 'none'})\b of|\b[1-9] customers", words
+    )
+    assert "gone" not in left or "Fewer than 10 customers are missing now" in words
+
+
+def test_unknown_categories_of_few_customers_are_counted_nowhere() -> None:
+    given = world(100, 12)
+    regions = ["north"] * 107 + ["west"] * 5
+    found = monitor(**given | {"after": given["after"].assign(region=regions), "levels": {"region": ["north"]}})
+    assert "monitor/unknown/region" not in found.metrics
+    found = monitor(**given | {"after": given["after"].assign(region=["north"] * 112), "levels": {"region": ["north"]}})
+    assert found.metrics.get("monitor/unknown/region", 0) == 0
+
+
 def test_nobody_in_common_leaves_no_promise_to_judge() -> None:
     given = world(400, 6)
     for day in ("after", "scores_after"):

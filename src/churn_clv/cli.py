@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +29,7 @@ from churn_clv.log_options import (
     Timezone,
 )
 from churn_clv.score_command import score
+from churn_clv.stopping import LAST_WORD, stoppable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,8 +38,11 @@ app = typer.Typer(
     help="What is each customer worth, who is about to leave, and what do we do about it: from a transaction log.",
 )
 STOPPED = {130, 143}  # by SIGINT, by SIGTERM
-# What a disk answers that is full, read-only or somebody else's.
-_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+# What a disk answers that is full, read-only or somebody else's, or to a name that is none.
+_REFUSED = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR,
+    errno.EINVAL,
+}  # fmt: skip
 
 Set = Annotated[
     list[str] | None,
@@ -51,26 +55,24 @@ def main() -> None:
     """Run the program; bad input is one line on standard error and exit code 2."""
     # Before numpy is loaded: the models' sums are short, and idle BLAS threads spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    asked: list[int] = []
-
-    def stop(signum: int, frame: object) -> None:
-        asked.append(signum)
-        # As an exception, so that unfinished folders are cleared away and the MLflow run is ended.
-        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
-    try:
-        code = app(standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        code = 130
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except Exception as error:
-        # DuckDB makes an error of its own of what the signal raised.
-        code = 128 + asked[0] if asked else _refused(error)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks stops nothing
+    with stoppable() as asked:
+        try:
+            code = app(standalone_mode=False) or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            code = 130
+        except SystemExit as end:
+            # Typer leaves in silence where the reader of a pipe has gone.
+            code = _unheard(end.__context__) if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
+        except Exception as error:
+            # DuckDB makes an error of its own of what the signal raised.
+            code = 128 + asked[0] if asked else _refused(error)
     if code in STOPPED:
-        _last_word("stopped; nothing unfinished was left under a final name", code)
+        print(LAST_WORD, file=sys.stderr)
     sys.exit(code)
 
 
@@ -83,9 +85,29 @@ def _refused(error: Exception) -> int:
         return _last_word(str(error), 2)
     if isinstance(error, usage_error):
         return _last_word(f"{error.format_message()} (--help explains)", 2)
+    if isinstance(error, OSError) and error.filename is None and _is_deaf():
+        return _unheard(error)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         return _last_word(_named(error), 2)
     raise error
+
+
+def _unheard(error: OSError) -> int:
+    """Say that nobody can be told what the command did."""
+    return _last_word(
+        f"standard output cannot be written ({error.strerror}): the files that were finished stand, the last words are lost",
+        1,
+    )
+
+
+def _is_deaf() -> bool:
+    """Tell whether standard output is closed or full, and then take no more words for it."""
+    try:
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @app.callback(invoke_without_command=True)
@@ -122,7 +144,7 @@ def check(
     out: Runs = Path("runs"),
 ) -> None:
     """Say what would make train fail or surprise, before any training; writes nothing, exits 2 if train would fail."""
-    from churn_clv.check import check as looked_at
+    from churn_clv.checks.run import check as looked_at
     from churn_clv.terminal import print_findings, within_limits
 
     with within_limits():
@@ -158,7 +180,7 @@ def init(
     path, remarks = write_first_config(log, out)
     for remark in remarks:
         print(remark)
-    print(f"wrote {path}; read it, then run: churn-clv train {path}")
+    print(f"wrote {path}; read it, then run: churn-clv check {path}, and churn-clv train {path}")
 
 
 @app.command()
@@ -186,6 +208,7 @@ def summary(
     from churn_clv.terminal import print_cleaning
 
     check_output(out, log)
+    _check_summary(log, out, end.date(), customer_id, date_column)
     rules = ReadingRules(
         date_format=date_format, decimal="," if decimal == "," else ".", delimiter=delimiter,
         encoding=encoding or "utf-8", timezone=timezone or "UTC", end=end.date(),
@@ -197,7 +220,24 @@ def summary(
     days = {"frequency": "int64", "recency": "int64", "T": "int64"}
     write_table(frame.drop(columns=["monetary_days", "value_to_date"]).astype(days), out)
     print_cleaning(cleaned.cleaning)
-    print(f"wrote {out}: {len(frame):,} customers as of {end.date()}")
+    print(f"wrote {_on_one_line(out)}: {len(frame):,} customers as of {end.date()}")
+
+
+def _check_summary(log: Path, out: Path, end: date, customer_id: str | None, date_column: str | None) -> None:
+    """Refuse a last day that has not been, roles without a column, and an output that the next run would read as the log."""
+    from churn_clv.errors import InputError
+
+    if end > datetime.now(UTC).date() + timedelta(days=1):
+        raise InputError(
+            f"--end {end}: is in the future: T would count days that have not been; name the log's last whole day"
+        )
+    for option, name in (("--customer-id", customer_id), ("--date", date_column)):
+        if not name:
+            raise InputError(f"{option} '': name the column; only --amount may be empty, for a log without amounts")
+    if Path(os.path.realpath(log)) in Path(os.path.realpath(out)).parents:
+        raise InputError(
+            f"{out}: stands in the folder of the log, and would be read as a part of it: name a place outside"
+        )
 
 
 @app.command()
@@ -278,7 +318,10 @@ def purge(
         list[Path], typer.Argument(help="Folders, or CSV and Parquet tables, such as runs and scores.csv.")
     ],
 ) -> None:
-    """Remove customers from score files, lists and customer tables on this machine; says what it cannot remove."""
+    """Remove customers from score files, lists and customer tables on this machine; says what it cannot remove.
+
+    Exit code 1: something could not be searched.
+    """
     from churn_clv.delivery.purge import NOT_REMOVED, purge_listed
 
     found = purge_listed(ids, places, sys.stdin.buffer)
@@ -287,6 +330,7 @@ def purge(
     for sentence in found.sentences():
         print(sentence)
     print(NOT_REMOVED)
+    raise typer.Exit(0 if found.saw_all else 1)
 
 
 @app.command()
@@ -422,12 +466,18 @@ def _named(error: OSError) -> str:
     if error.filename is None:
         return f"{error.strerror or error}: a file that the system does not name; temporary ones are in {tempfile.gettempdir()}"
     path = Path(str(error.filename))
-    return f"{path}: {error.strerror}{room_left(path, error)}"
+    named = str(path) if len(str(path)) <= 200 else f"{path.name[:80]}..."
+    return f"{named}: {error.strerror}{room_left(path, error)}"
 
 
 def _last_word(message: str, code: int) -> int:
-    print(f"churn-clv: {message}", file=sys.stderr)
+    print(f"churn-clv: {_on_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _on_one_line(text: object) -> str:
+    """Return a text with what would break or colour its line written out."""
+    return "".join(c if c.isprintable() or c == "\u00a0" else repr(c)[1:-1] for c in str(text))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from churn_clv.sections import Section, checked, override
 from churn_clv.segment_sections import ActionsSection, GridSection, PrivacySection, SegmentsSection
 from churn_clv.yaml_file import read_yaml
 
+MEMORY = r"^(\d+(?:\.\d+)?)\s?([KMGT])(i?)B$"  # such as 4GB or 1.5 GiB
 Dataset = Literal["file", "cdnow", "cdnow_sample", "complete_journey", "simulated"]
 Duration = Annotated[str, Field(description="a calendar length such as '26 weeks', '6 months' or '90 days'")]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # LightGBM's integers have 32 bits
@@ -134,7 +135,7 @@ class DataSection(Section):
     use_events: bool = True
     simulated: SimulatedSection = SimulatedSection()
     panel_customers: int | None = Field(default=200_000, ge=100)
-    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
+    memory_limit: str | None = Field(default=None, pattern=MEMORY)
     spill_directory: str | None = None
     threads: int | None = Field(default=None, ge=1, le=1024)
     engine: Literal["duckdb", "spark"] = "duckdb"
@@ -347,16 +348,31 @@ class Config(Section):
         return self.tracking.registered_model or f"churn-clv-{self.name}"
 
     def shareable(self) -> dict[str, Any]:
-        """Return the config as plain values without customers: ids that `drop_rows` names become their number."""
-        content = self.model_dump()
-        for rule in content["data"]["drop_rows"]:
-            for column in rule.keys() & {self.data.columns.customer_id}:
-                rule[column] = [f"{len(rule[column])} customers"]
-        return content
+        """Return the config as plain values without customers: see `shareable`."""
+        return shareable(self.model_dump())
 
     def to_yaml(self) -> str:
         """Return the resolved config: every default written out, ready to be read again."""
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def shareable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a config's values without those of `data.drop_rows`, of which only their number is told: any may be a customer.
+
+    What is left in their place is no list, so that nobody repeats a run without its rule.
+
+    Examples
+    --------
+    >>> shareable({"data": {"drop_rows": [{"email": ["a@example.org", "b@example.org"]}]}})
+    {'data': {'drop_rows': [{'email': '2 values, not shown'}]}}
+    """
+    data = content.get("data")
+    if not isinstance(data, dict) or "drop_rows" not in data:
+        return content
+    rules = [
+        {column: f"{len(values)} values, not shown" for column, values in rule.items()} for rule in data["drop_rows"]
+    ]
+    return content | {"data": data | {"drop_rows": rules}}
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 
 from churn_clv.contractual_config import ContractualConfig
 from churn_clv.data.contracts import Contracts, read_contracts
+from churn_clv.data.sources import expanded
 from churn_clv.errors import InputError
 from churn_clv.evaluation.cross_fitting import (
     CrossFitted,
@@ -116,7 +116,7 @@ def train_contracts(config: ContractualConfig, progress: Callable[[str], None] =
 def open_contracts(config: ContractualConfig) -> Contracts:
     """Read the table and see that there is something to learn and to judge in every fold."""
     try:
-        contracts = read_contracts(Path(config.contract.path).expanduser(), config.contract.columns())
+        contracts = read_contracts(expanded(config.contract.path), config.contract.columns())
     except InputError as error:
         raise InputError(f"contract.path: {error}") from None
     counts, folds = contracts.churned.map({1.0: "left", 0.0: "stayed"}).value_counts(), config.evaluation.folds

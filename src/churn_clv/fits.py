@@ -167,10 +167,8 @@ def past_of(evidence: Evidence, labels: Sequence[LabelWindow], description: Desc
         except InputError as error:
             why = str(error)
             evidence.notes.append(f"Label cutoff {label.cutoff} is left out: {why}.")
-    if not known:
-        cutoffs = ", ".join(str(label.cutoff) for label in labels)
-        raise InputError(f"windows.label_cutoffs: nothing can be learned at {cutoffs} ({why}); use later cutoffs")
     used = [label for label in labels if label.cutoff in known]
+    check_learned(labels, used, why)
     return Past(known, outcomes_after(evidence.log, used))
 
 
@@ -178,19 +176,36 @@ def past_inputs(evidence: Evidence, label: LabelWindow, features: pd.DataFrame |
     """What models would have read at a past cutoff: purchase and spend model are fitted on what was known then."""
     config = evidence.config
     rows = fit_rows(evidence.everyone, label.cutoff, config.value.spend_days)
-    if features is None or not has_repeats(rows):
-        raise InputError("nobody had bought twice by then")
+    with_spend = with_spend and evidence.log.has_amount
+    check_past(rows, with_spend)
+    if features is None:
+        raise InputError("nobody of the panel had bought by then")
     purchases = fit_purchases(config, rows, label.cutoff)
-    spend = fit_spend(config, rows) if with_spend and evidence.log.has_amount else None
+    spend = fit_spend(config, rows) if with_spend else None
     summary = summarize(evidence.log, label.cutoff, config.value.spend_days)
     return Known(summary.loc[features.index], features, purchases, spend, label.horizon_days)
+
+
+def check_past(rows: FitRows, with_spend: bool) -> None:
+    """Refuse a past cutoff by which nobody had bought twice, or, where a spend model is needed, had spent anything."""
+    if not has_repeats(rows):
+        raise InputError("nobody had bought twice by then")
+    if with_spend:
+        check_spend(rows)
+
+
+def check_learned(labels: Sequence[LabelWindow], used: Sequence[LabelWindow], why: str) -> None:
+    """Refuse past cutoffs none of which is used; `why` is that of the last one."""
+    if not used:
+        cutoffs = ", ".join(str(label.cutoff) for label in labels)
+        raise InputError(f"windows.label_cutoffs: nothing can be learned at {cutoffs} ({why}); use later cutoffs")
 
 
 def check_enough(rows: FitRows, as_of: date) -> None:
     """Refuse a log with too few customers to fit, let alone to judge."""
     if rows.customers < FEWEST_CUSTOMERS:
         raise InputError(
-            f"only {rows.customers} customers had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
+            f"only {rows.customers} customer{'s' * (rows.customers != 1)} had bought by {as_of}; a run needs at least {FEWEST_CUSTOMERS} there "
             "(windows.calibration_end) to fit and judge models"
         )
 
@@ -219,8 +234,18 @@ def fit_purchases(config: Config, rows: FitRows, as_of: date) -> PurchaseModel:
     return model().fit(rows.histories, weights=rows.histories["customers"])
 
 
+def check_spend(rows: FitRows) -> None:
+    """Refuse customers none of whom has a positive mean amount."""
+    if not ((rows.spend["monetary_days"] > 0) & (rows.spend["monetary_value"] > 0)).any():
+        raise InputError(
+            "no spend model: nobody has a positive mean amount on the days that value.spend_days counts; "
+            "data.columns.amount: null counts purchases instead of money"
+        )
+
+
 def fit_spend(config: Config, rows: FitRows) -> GammaGammaModel:
     """Fit Gamma-Gamma with the configured engine and see that it has an answer for every customer."""
+    check_spend(rows)
     spend = rows.spend
     try:
         if config.value.engine == "lifetimes":

@@ -19,11 +19,12 @@ def log(
 ) -> None:
     """Write to MLflow what a folder holds and MLflow has not taken, because it was not there or the program was stopped."""
     from churn_clv.delivery.leaderboard import reached
-    from churn_clv.delivery.mlflow_page import log_later
+    from churn_clv.delivery.mlflow_page import log_page, waiting_page
     from churn_clv.delivery.store import check_store
 
+    page = waiting_page(folder)
     check_store()
-    logged = log_later(folder)
+    logged = log_page(page, folder)
     if logged.model_version:
         print(f"Model   models:/{logged.model_name}/{logged.model_version}")
     print(f"MLflow  {reached(logged.page)}")

@@ -31,6 +31,7 @@ from churn_clv.evaluation.feature_drift import AGE, SCORES, feature_drift, unkno
 from churn_clv.evaluation.promises import PROMISED, KeptPromise, judge_promise
 from churn_clv.evaluation.stability_index import freeze_bins
 from churn_clv.segments.migration import Stability, migration_matrix, stability
+from churn_clv.segments.small_groups import SMALLEST_GROUP
 
 LIMITS = Limits()
 DISTRIBUTED = ("churn_probability", "expected_spend")
@@ -61,6 +62,8 @@ class Monitoring:
         Indexed by (score, low, high): shares of customers before and after with a score above low and up to high.
     limits
         By which it was judged.
+    smallest_group
+        Fewer customers are counted neither in the metrics nor in the reasons.
     """
 
     as_of_before: date
@@ -76,6 +79,7 @@ class Monitoring:
     segments: list[str]
     distributions: pd.DataFrame
     limits: Limits
+    smallest_group: int = SMALLEST_GROUP
 
     @property
     def elapsed_days(self) -> int:
@@ -86,7 +90,7 @@ class Monitoring:
         """Everything that is not as it was, the gravest first."""
         promised = [] if self.promise is None else list(broken_promises(self.promise, self.limits))
         drifted = drifts(self.drift, self.promise is not None, self.limits)
-        found = [*promised, *drifted, *spoilt(self.customers, self.unknown, self.limits)]
+        found = [*promised, *drifted, *spoilt(self.customers, self.unknown, self.limits, self.smallest_group)]
         return sorted(found, key=lambda reason: -VERDICTS.index(reason.verdict))
 
     @property
@@ -96,7 +100,7 @@ class Monitoring:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Return every figure under a stable name; those that could not be computed are left out.
+        """Return every figure under a stable name; those that could not be computed, or tell of few customers, are left out.
 
         verdict: 0 as it was, 1 watch, 2 retrain.
         """
@@ -104,12 +108,14 @@ class Monitoring:
             "verdict": VERDICTS.index(self.verdict), "elapsed_days": self.elapsed_days,
             "alarms": self.drift["alarm"].sum(), "migration/stayed": self.stability.stayed, "migration/kappa": self.stability.kappa,
         }  # fmt: skip
-        found |= {f"customers/{name}": count for name, count in self.customers._asdict().items()}
+        left, unknown = self.customers.withheld(self.smallest_group), self.unknown
+        found |= {f"customers/{name}": n for name, n in self.customers._asdict().items() if name not in left}
         for column in ("psi", "psi_same_age", "ks", "total_variation"):
             found |= {f"{column}/{name}": value for name, value in self.drift[column].items()}
         found |= {f"psi_noise/{name}": value for name, value in self.drift["noise"].items()}
         found |= {f"missing/{name}": value for name, value in self.drift["missing_after"].items()}
-        found |= {f"unknown/{name}": share for name, share in self.unknown["share"].items()}
+        told = unknown["share"][(unknown["customers"] >= self.smallest_group) | (unknown["customers"] == 0)]
+        found |= {f"unknown/{name}": share for name, share in told.items()}
         if self.promise is not None:
             for name, row in self.promise.totals.iterrows():
                 found |= {f"{figure}/{name}": value for figure, value in row.items()}

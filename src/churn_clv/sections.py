@@ -70,7 +70,14 @@ def _in_words(fault: Any, root: type[BaseModel]) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key}: {message[0].lower() + message[1:]}; got {fault['input']!r:.60}{_remedy(kind, fault['input'])}"
+    return f"{key}: {message[0].lower() + message[1:]}; got {_got(fault)}{_remedy(kind, fault['input'])}"
+
+
+def _got(fault: Any) -> str:
+    """What was given; of what may name customers, such as a rule of drop_rows or a section that holds one, only its type."""
+    value = fault["input"]
+    secret = "drop_rows" in fault["loc"] or isinstance(value, dict | list)
+    return type(value).__name__ if secret else f"{value!r:.60}"
 
 
 def _shown(key: str) -> str:
@@ -82,7 +89,17 @@ def _remedy(kind: str, value: Any) -> str:
     """Say what to do where YAML made another type of a value than the user meant."""
     if kind == "string_type" and isinstance(value, bool | int | float | date):
         return ": write it in quotes"
-    return ": write the date as YYYY-MM-DD, without quotes" if kind == "date_type" and isinstance(value, str) else ""
+    if kind == "date_type" and isinstance(value, str):
+        return f": {'' if _is_day(value) else 'no such day; '}write the date as YYYY-MM-DD, without quotes"
+    return ""
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _valid_keys(location: Sequence[str], root: type[BaseModel]) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +14,7 @@ from churn_clv.data.cohorts import Period, acquired_between, cohort_activity, co
 from churn_clv.data.engine import query
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.small_tables import read_small_table
+from churn_clv.data.sources import expanded
 from churn_clv.data.summary import summarize
 from churn_clv.data.windows import DAYS_PER_YEAR, LabelWindow, Windows, duration_days
 from churn_clv.errors import InputError
@@ -268,7 +268,7 @@ def save_rates(path: str) -> pd.Series:
     InputError
         If the file has no column customer_id or save_rate, repeats a customer, or holds text for numbers.
     """
-    table = read_small_table(Path(path).expanduser(), text_column="customer_id")
+    table = read_small_table(expanded(path), text_column="customer_id")
     absent = [name for name in ("customer_id", "save_rate") if name not in table.reset_index()]
     if absent:
         raise InputError(f"actions.save_rates: {path}: no column {', '.join(absent)}")

@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from churn_clv.checks.findings import Finding
 from churn_clv.config import Config
 from churn_clv.contractual import ContractualRun, train_contracts
 from churn_clv.contractual_config import ContractualConfig
 from churn_clv.data.cleaning import CleaningReport
 from churn_clv.data.privacy import check_key
+from churn_clv.data.scratch import clear_dead
 from churn_clv.delivery.atomic import check_writable
 from churn_clv.delivery.backtest_folder import write_backtest, write_comparison
 from churn_clv.delivery.contract_folder import write_contract_run
@@ -37,12 +39,12 @@ from churn_clv.delivery.experiment_folder import (
     write_measured,
 )
 from churn_clv.delivery.leaderboard import reached
+from churn_clv.delivery.mlflow_page import check_experiment
 from churn_clv.delivery.run_folder import SCORES, write_run
 from churn_clv.delivery.store import check_store
 from churn_clv.delivery.tracking import Logged, log_backtest, log_contract_run, log_run
 from churn_clv.errors import InputError
 from churn_clv.evaluation.judgement import NAMES, RUN, best_rival
-from churn_clv.findings import Finding
 from churn_clv.rolling import TASKS, Rolling, roll
 from churn_clv.train import Run, train
 
@@ -63,9 +65,8 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
 
     Places that cannot be written and a store that does not answer are refused before the work begins.
     """
-    check_writable(out / config.name)
     check_key()
-    check_store()
+    _make_ready(out / config.name, config.tracking.experiment)
     started = datetime.now(UTC)
     with within_limits(), progress_of(config.name) as progress:
         run = train(config, progress)
@@ -84,8 +85,7 @@ def train_and_log(config: Config, out: Path, question: dict[str, str] | None = N
 
 def train_contracts_and_log(config: ContractualConfig, out: Path) -> ContractualRun:
     """Train on contracts, write the run folder, log to MLflow and print what came of it; see `train_and_log`."""
-    check_writable(out / config.name)
-    check_store()
+    _make_ready(out / config.name, config.tracking.experiment)
     started = datetime.now(UTC)
     with progress_of(config.name) as progress:
         run = train_contracts(config, progress)
@@ -101,8 +101,7 @@ def train_contracts_and_log(config: ContractualConfig, out: Path) -> Contractual
 
 def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None = None) -> Rolling:
     """Backtest over rolling origins, write the folder, log to MLflow and print what came of it; see `train_and_log`."""
-    check_writable(out / f"{config.name}-backtest")
-    check_store()
+    _make_ready(out / f"{config.name}-backtest", config.tracking.experiment)
     started = datetime.now(UTC)
     with within_limits(), progress_of(f"{config.name} backtest") as progress:
         rolling = roll(config, progress)
@@ -123,6 +122,15 @@ def backtest_and_log(config: Config, out: Path, question: dict[str, str] | None 
         console.print(f"- At some origin: {note}", soft_wrap=True)
     console.print(f"Folder  {folder}\nMLflow  {reached(page)}", soft_wrap=True)
     return rolling
+
+
+def _make_ready(folder: Path, experiment: str) -> None:
+    """Refuse what a run could not end in, before its work begins; clear away what runs that are gone left there."""
+    check_writable(folder)
+    for place in (folder, folder.parent):
+        clear_dead(place)
+    check_store()
+    check_experiment(experiment)
 
 
 @contextmanager
@@ -170,7 +178,7 @@ def progress_of(name: str) -> Iterator[Callable[[str], None]]:
 
 def print_cleaning(cleaning: CleaningReport, what: str = "Log") -> None:
     """Print rows in and out, and every rule that touched a row."""
-    touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in cleaning.steps if step.rows]
+    touched = [step.told for step in cleaning.steps if step.rows]
     rules = ": " + "; ".join(touched) if touched else ""
     print(f"{what}: {cleaning.rows_in:,} rows in, {cleaning.rows_out:,} out{rules}")
 

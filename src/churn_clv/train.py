@@ -176,7 +176,7 @@ def open_evidence(config: Config, notes: list[str]) -> Evidence:
     """Read the log, its events and its customers' attributes."""
     log, attributes = opened_log(config), opened_attributes(config)
     if log.events is not None:
-        touched = [f"{step.rows:,} {step.rule} ({step.action})" for step in log.events.steps if step.rows]
+        touched = [step.told for step in log.events.steps if step.rows]
         left_out = f": {'; '.join(touched)}" if touched else ""
         notes.append(f"Events: {log.events.rows_in:,} rows in, {log.events.rows_out:,} out{left_out}.")
     check_accounts(config.segments.accounts(), attributes, list(SCORED_NUMBERS))

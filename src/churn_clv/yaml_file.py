@@ -38,6 +38,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_day(self, node: yaml.ScalarNode) -> object:
+        """Leave a day that no calendar has as text: its section names the key, and the other faults beside it."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_day)
+
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
     """How many values a node stands for, aliases followed; too many where it holds itself."""

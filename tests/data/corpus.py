@@ -7,13 +7,15 @@ import gzip
 import io
 import json
 import os
+import re
 import sqlite3
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 import duckdb
 import numpy as np
@@ -82,7 +84,9 @@ RULES = {
     "zeros": "zero amount",
     "lone": "line on a day without a purchase",
     "fine": "amount finer than a millionth",
-    "dropped": "drop_rows: amount in [10]",
+    "zoned": "time with a UTC offset",
+    "like_thousands": "amount written like 1.234",
+    "dropped": "drop_rows: amount, 1 value",
 }
 
 
@@ -163,6 +167,16 @@ def beside(name: str, make: Make) -> Make:
     def made(parent: Path) -> Path:
         make(parent)
         return parent / name
+
+    return made
+
+
+def within(name: str, make: Make) -> Make:
+    """Make a log in a folder of this name."""
+
+    def made(parent: Path) -> Path:
+        (parent / name).mkdir()
+        return cast(Path, make(parent / name))
 
     return made
 
@@ -251,6 +265,11 @@ case(K, "PDF named .csv", blob(b"%PDF-1.4\n"), no("is a PDF"))
 case(K, "JSON named .csv", text(json.dumps([{"customer_id": CANARY}])), no("log.csv: is JSON"))
 case(K, "lines of JSON named .csv", text(json.dumps({"customer_id": CANARY}) + "\n"), no("log.csv: is JSON"))
 case(K, "HTML named .csv", text(f"<html><table><td>{CANARY}</td></table></html>"), no("is HTML or XML"))
+case(K, "HTML with a table of a border", text(f'<table border="1"><tr><td>{CANARY}</td></tr></table>'), no("is HTML or XML"))
+case(K, "HTML that begins with a comment", text(f"<!-- {CANARY} --><html></html>"), no("is HTML or XML"))
+case(K, "YAML named .csv", text(f"- customer_id: {CANARY}\n  date: 2024-01-05\n"), no("is YAML"))
+case(K, "SQL named .csv", text("-- a dump\nINSERT INTO log VALUES ('a', '2024-01-05', 10);\n"), no("is SQL"))
+case(K, "JSON with apostrophes named .csv", text(f"{{'customer_id': '{CANARY}'}}\n"), no("is JSON"))
 case(K, "SQLite", sqlite("log.db"), no("files of this kind are not read"))
 case(K, "SQLite named .csv", sqlite("log.csv"), no("is a database"))
 case(K, "DuckDB", duckdb_file("log.duckdb"), no("files of this kind are not read"))
@@ -303,10 +322,26 @@ case(K, "folder with a ragged part", folder(TWO_PARTS | {"c.csv": HEADER + "b,20
 case(K, "folder with a part in latin-1", folder(TWO_PARTS | {"c.csv": CAFE.encode("latin-1")}), no("c.csv: line 2 is not utf-8"))
 case(K, "folder with a byte order mark in a part", folder(TWO_PARTS | {"c.csv": "\ufeff" + HEADER}), ok(AB))
 
+DELTA = TWO_PARTS | {"_delta_log/00000000000000000000.json": "{}"}
+case(K, "Delta table", folder(DELTA), no("a table of Delta", "export its current version"))
+case(K, "Hudi table", folder(TWO_PARTS | {".hoodie/hoodie.properties": "x"}), no("a table of Hudi"))
+case(K, "Iceberg table", folder({"data/a.csv": HEADER + GOOD, "metadata/v1.metadata.json": "{}"}), no("a table of Iceberg"))
+case(K, "folder of a Delta table", folder({"sales/" + name: content for name, content in DELTA.items()}), no("a table of Delta"))
+case(K, "Parquet parts with columns that differ in case in another order", folder({"a.parquet": part(customer_id=["a"], date=D[:1], Amount=[9.0], amount=[1.0]), "b.parquet": part(customer_id=["a"], date=D[:1], amount=[2.0], Amount=[99.0])}), no("differ in case only", "b.parquet"))
+
 K = "partitioned folder (key=value)"
+for name in ("c0=zzz", "c1=2023-01-01", "c2=99"):
+    case(K, f"CSV in a folder called {name}", within(name, text(HEADER + GOOD)), ok())
+    case(K, f"folder of CSV below one called {name}", within(name, folder({f"{name}/a.csv": HEADER + GOOD})), ok())
 LINES = {"date": D, "amount": [1.0, 2.0]}
 case(K, "partitioned CSV", folder({"year=2023/a.csv": HEADER + GOOD, "year=2024/b.csv": HEADER + "b,2024-01-05,1\n"}), ok(AB))
 case(K, "partitioned by customer", folder({f"customer_id={i}/a.parquet": part(**LINES) for i in ("007", "7")}), ok("007,1,1,361,2.0 7,1,1,361,2.0"))
+case(K, "Parquet below a folder date=...", within("date=2020-01-01", folder({"a.parquet": part(customer_id=["a", "b"], **({"date": D[:1] * 2, "amount": [1.0, 2.0]}))})), ok(AB))
+case(K, "ids in folders as 0x10 and 16", folder({f"customer_id={i}/a.parquet": part(**LINES) for i in ("0x10", "16")}), ok("0x10,1,1,361,2.0 16,1,1,361,2.0"))
+case(K, "ids in folders as 1 and 1.0", folder({f"customer_id={i}/a.parquet": part(**LINES) for i in ("1", "1.0")}), no("floating-point", "2 rows"))
+case(K, "id in a folder with a blank before", folder({f"customer_id={i}/a.parquet": part(**LINES) for i in (" 7", "7")}), no("white space", "2 rows"))
+case(K, "ids in folders with signs written as %3A", folder({"customer_id=a%3Ab/x.parquet": part(**LINES)}), ok("a:b,1,1,361,2.0"))
+case(K, "partitioned by times", folder({"date=2024-01-05 23%3A30%3A00/a.parquet": part(customer_id=["a"], amount=[1.0])}), ok())
 case(K, "partitioned by date", folder({"date=2024-01-05/a.parquet": part(customer_id=["a"], amount=[1.0])}), ok())
 case(K, "partitioned with no customer", folder({f"customer_id={i}/a.parquet": part(**LINES) for i in ("__HIVE_DEFAULT_PARTITION__", "a")}), ok("a,1,1,361,2.0", nobody=2))
 case(K, "key that is a column as well", folder({"customer_id=z/a.parquet": part(customer_id=["a", "b"], **LINES)}), no("'customer_id'", "customer_id=..."))
@@ -335,6 +370,8 @@ case(K, "UTF-8 read as UTF-16", text(CAFE), no("is not utf-16 text"), "--encodin
 case(K, "UTF-8 with a mark read as cp1252", text("\ufeff" + CAFE), no("begins as UTF-8"), "--encoding", "cp1252")
 case(K, "byte that cp1252 does not know", blob(HEADER.encode() + b"a\x81,2024-01-05,1\n"), no("line 2 is not cp1252"), "--encoding", "cp1252")
 case(K, "unknown encoding", rows(), no("'utf-9'", "unknown"), "--encoding", "utf-9")
+case(K, "UTF-8 read as ASCII", text(CAFE), no("line 2 is not ascii text"), "--encoding", "ascii")
+case(K, "ASCII, said", rows(), ok(), "--encoding", "ascii")
 case(K, "encoding of no text", rows(), no("'zlib'", "no text encoding"), "--encoding", "zlib")
 case(K, "encoding called undefined", rows(), no("no text encoding"), "--encoding", "undefined")
 
@@ -363,11 +400,17 @@ K = "header"
 case(K, "no header", text(f"{CANARY},2024-01-05,1\n" * 2), no("first line looks like data", "add a header line"))
 case(K, "no header, dates in words", text(f"{CANARY},5 Jan 2024,ten\n" * 2), no("first line looks like data"))
 case(K, "no header, numbers only", text("1001,45000,10\n" * 2), no("first line looks like data"))
+for name, line in {"dates with months": "C-1001,05-Jan-2024,10", "apostrophes": "'C-1001','2024-01-05','10'", "weeks": "C-1001,2024-W01-5,10"}.items():
+    case(K, f"no header, {name}", text(line.replace("C-1001", CANARY[:12]) + "\n" + GOOD), no("is the header line missing"))
+case(K, "name of 50,000 characters", text("x" * 50_000 + ",date,amount\n" + GOOD), no("'customer_id'", "it has:"))
+case(K, "2,000 columns and a name misspelt", text(HEADER.strip() + "".join(f",item_{i}" for i in range(2000)) + "\n"), no("did you mean 'customer_id'", "more"), "--customer-id", "customerid")
+case(K, "no name for the customer's column", rows(), no("--customer-id ''", "name the column"), "--customer-id", "")
 case(K, "header again in the middle", rows(HEADER.strip()), no("'date'", "1 row", "line 3"))
 case(K, "sep= line of a spreadsheet", text("sep=;\n" + EURO.format(10)), no("line 1 ('sep=;')", "remove it"))
 case(K, "title above the header", text("Sales 2024,,\n" + HEADER + GOOD), no("no column 'customer_id'"))
 case(K, "unnamed index column", text("," + HEADER + "0," + GOOD), ok())
 case(K, "blanks around names", text(" customer_id , date,amount \n" + GOOD), ok())
+case(K, "no header, an id twice", text("C-1001,C-1001,9\n" * 2), no("a column's name stands 2 times"))
 case(K, "column twice", text("customer_id,date,amount,amount\n"), no("'amount' stands 2 times"))
 case(K, "column twice but for blanks", text("customer_id,date,amount, amount\n"), no("'amount' stands 2 times"))
 case(K, "columns that differ in case", text("customer_id,date,amount,Amount\na,2024-01-05,1,x\n"), ok())
@@ -431,18 +474,23 @@ for name, written in {
 for written in ("=1+1", "@SUM(A1)", "+49", "-5"):
     case(K, f"id like a formula: {written}", text(f"{HEADER}{written},2024-01-05,1\n"), ok(f"'{written},0,0,361,0.0"))
 case(K, "ids that differ in case", text(HEADER + "A,2024-01-05,1\n" + GOOD), ok(f"A,0,0,361,0.0 {A}"))
-for written in ("", "  ", "\u00a0", "nan", "NaN", "null", "NULL", "None", "none", "NA", "N/A", "#N/A", "<NA>", "\\N"):
+for written in ("", "  ", "\u00a0", "nan", "NaN", "null", "NULL", "None", "none", "NA", "N/A", "#N/A", "<NA>", "\\N", "#NV", "#REF!", "#VALUE!", "#NAME?", "(null)", "[NULL]", "(blank)", "undefined", "nil", "n.a."):
     case(K, f"no id: {written!r}", rows(f'"{written}",2024-01-05,1'), ok(nobody=1))
 for name, written in {
     "blank before": " b", "blank after": "b ", "no-break space after": "b\u00a0", "tab": "b\tc", "line end": "b\nc",
     "zero-width space after": "b\u200b", "zero-width space inside": "b\u200bc", "direction mark inside": "b\u202ec",
-    "line separator": "b\u2028c", "bell": "b\x07",
+    "line separator": "b\u2028c", "bell": "b\x07", "Arabic letter mark inside": "b\u061cc", "grapheme joiner inside": "b\u034fc",
+    "blank of Braille": "b\u2800", "Hangul filler": "\u3164", "lost letter": "b\ufffd",
 }.items():
     case(K, f"id with a {name}", rows(f'"{written}",2024-01-05,1'), no("white space", "'customer_id'", "1 row", "line"))
 case(K, "id with a NUL", blob((HEADER + GOOD * 9000).encode() + b"b\x00,2024-01-05,1\n"), no("'customer_id'", "1 row", "line 9,002"))
 for name, written in {"1.0": ("1.0", "2.0"), "1.0 beside 1": ("1.0", "1"), "1,0": ('"1,0"', '"2,0"'), "1e5": ("1e5", "7")}.items():
     case(K, f"ids as numbers: {name}", text(HEADER + "".join(f"{i},2024-01-05,1\n" for i in written)), no("floating-point", "line 2"))
-for written in ("1.23457E+17", "1E+05"):
+case(K, "1.0 and 1 beside words", text(HEADER + "1001.0,2024-01-05,1\n1001,2024-02-05,1\nguest,2024-01-05,1\n"), no("floating-point", "1 row", "line 2"))
+case(K, "id as a text of a spreadsheet", rows('"=""00123""",2024-01-05,1'), no('(="...")', "1 row", "line 3"))
+for written in ("-", "?", "unknown?"):
+    case(K, f"id: {written}", rows(f"{written},2024-01-05,1"), ok("|".join(sorted([A, ("'" if written == "-" else "") + f"{written},0,0,361,0.0"]))))
+for written in ("1.23457E+17", "1E+05", "12.3E+15"):
     case(K, f"id of a spreadsheet: {written}", rows(f"{written},2024-01-05,1"), no("floating-point", "1 row", "line 3"))
 
 # --- dates
@@ -460,7 +508,14 @@ for written in ("9999-12-31", "2025-06-01"):
     case(K, f"after the last day: {written}", rows(f"b,{written},1"), ok(late=1))
 for written in ("0001-01-01", "1900-01-01", "1969-12-31"):
     case(K, f"before 1970: {written}", rows(f"b,{written},1"), no("before 1970 in 1 row", f"line 3, '{written}'", "data.start"))
-case(K, "future date", rows("b,2124-01-05,1"), no("after today in 1 row", "line 3", "data.end"), "--end", "2999-12-31")
+case(K, "future date", rows("b,2124-01-05,1"), no("after today in 1 row", "line 3", "data.end"), rules=R)
+case(K, "last day in the future", rows(), no("--end 9999-12-31", "in the future"), "--end", "9999-12-31")
+for name in ("%Y", "%d/%m", "%m/%Y", "%H:%M", "x"):
+    case(K, f"format without a whole day: {name}", rows(), no("a day, a month and a year are needed"), "--date-format", name)
+case(K, "format with a zone in letters", text(HEADER + "a,2024-01-05 00:30 CET,1\n"), no("%Z", "%z"), "--date-format", "%Y-%m-%d %H:%M %Z")
+case(K, "days of the year, said", text(HEADER + "a,2024-005,1\n"), ok(), "--date-format", "%Y-%j")
+case(K, "slashes and an offset", text(HEADER + "a,2024/01/05 10:00:00+01:00,1\n"), no("'%Y/%m/%d %H:%M:%S%z'"))
+case(K, "slashes and an offset, said", text(HEADER + "a,2024/01/05 10:00:00+01:00,1\n"), ok(zoned=1), "--date-format", "%Y/%m/%d %H:%M:%S%z")
 for written in ("", "NaT", "nan", "NULL", "null", "None", "NA", "N/A"):
     case(K, f"no date: {written!r}", rows(f"b,{written},1"), no("'date'", "no date in 1 row", "line 3"))
 for written in ("2023-02-29", "2024-02-30", "0000-00-00", "2024-01-05 25:00:00", "2024-01-05 23:59:60", "2024-01-05 10:00 PM", "2024-01-05 soon", "2024-1-5", "2024.01.05"):
@@ -486,10 +541,10 @@ case(K, "format that does not fit", rows(), no("as %d/%m/%Y", "line 2, '2024-01-
 case(K, "format that is none", rows(), no("date_format '%Q'"), "--date-format", "%Q")
 
 K = "time zones"
-case(K, "offsets, in UTC", text(HEADER + "a,2024-01-05T23:30:00-05:00,1\na,2024-01-06T23:30:00Z,1\n"), ok("a,0,0,360,0.0"))
-case(K, "offsets after a blank", text(HEADER + "a,2024-01-05 23:30:00 -0200,1\na,2024-01-06 10:00:00 UTC,1\n"), ok("a,0,0,360,0.0"))
-case(K, "midnight of a summer night in Berlin", text(HEADER + "a,2024-03-31T22:30:00Z,1\n"), ok("a,0,0,274,0.0"), "--timezone", "Europe/Berlin")
-case(K, "midnight that daylight saving skips", text(HEADER + "a,2018-11-04T03:00:00Z,1\n"), ok("a,0,0,2249,0.0"), "--timezone", "America/Sao_Paulo")
+case(K, "offsets, in UTC", text(HEADER + "a,2024-01-05T23:30:00-05:00,1\na,2024-01-06T23:30:00Z,1\n"), ok("a,0,0,360,0.0", zoned=2))
+case(K, "offsets after a blank", text(HEADER + "a,2024-01-05 23:30:00 -0200,1\na,2024-01-06 10:00:00 UTC,1\n"), ok("a,0,0,360,0.0", zoned=2))
+case(K, "midnight of a summer night in Berlin", text(HEADER + "a,2024-03-31T22:30:00Z,1\n"), ok("a,0,0,274,0.0", zoned=1), "--timezone", "Europe/Berlin")
+case(K, "midnight that daylight saving skips", text(HEADER + "a,2018-11-04T03:00:00Z,1\n"), ok("a,0,0,2249,0.0", zoned=1), "--timezone", "America/Sao_Paulo")
 case(K, "local hour that is not", text(HEADER + "a,2024-03-31 02:30:00,1\n"), ok("a,0,0,275,0.0"), "--timezone", "Europe/Berlin")
 case(K, "local hour that is twice", text(HEADER + "a,2024-10-27 02:30:00,1\na,2024-10-27T02:30:00,1\n"), ok("a,0,0,65,0.0"), "--timezone", "Europe/Berlin")
 case(K, "offsets in some lines", rows("b,2024-01-05T10:00:00Z,1"), no("a UTC offset in 1 row", "line 3"))
@@ -511,16 +566,31 @@ for written in ("", "NaN", "nan", "NULL", "null", "None", "NA", "N/A"):
     case(K, f"no amount: {written!r}", rows(f"b,2024-01-05,{written}"), no("'amount'", "no amount in 1 row", "line 3"))
 for written in ("1e12", "1e15", "1e20", "-1e20", "1e308", "1e999"):
     case(K, f"amount {written}", rows(f"b,2024-01-05,{written}"), no("'amount'", "infinite or beyond 1e12 in 1 row", f"line 3, '{written}'"))
-for written in ("inf", "-inf", "Infinity", "$10", "\u20ac10", "1,234.50", "1 234.50", "1'234.50", "(10.00)", "10-", "\u221210", "1_000"):
+for written in ("inf", "-inf", "Infinity", "$10", "\u20ac10", "1,234.50", "1 234.50", "1'234.50", "(10.00)"):
     case(K, f"no number: {written}", rows(f'b,2024-01-05,"{written}"'), no("'amount'", "not a number in 1 row", f"line 3, {written!r}"))
+for written in ("4711-", "+49 170 12", "10-", "\u221210", "1_000"):
+    case(K, f"no number: {written}", rows(f'b,2024-01-05,"{written}"'), no("not a number in 1 row", f"line 3, {re.sub('[0-9]', '9', written)!r}"))
 for written in ("10 EUR", "EUR 10", "10%", "ten", "0x10", "1d5", "\uff11\uff10", "\u0661\u0660", "=1+1", "#VALUE!", "TRUE", "-", "1/2"):
     case(K, f"no number: {written}", rows(f'b,2024-01-05,"{written}"'), no("'amount'", "not a number in 1 row", "line 3"))
+case(K, "thousands with a point in a file of semicolons", text(EURO.format("1.234") + "b;2024-01-05;12.500\n"), no("thousands or thousandths", "2 rows", "line 2"))
+case(K, "thousands with a point beside whole amounts", text(HEADER + "a,2024-01-05,1.234\na,2024-02-05,999\n"), no("thousands or thousandths", "1 row", "line 2"))
+case(K, "thousands with a comma, said to be the mark", text(HEADER + 'a,2024-01-05,"1,234"\na,2024-02-05,"12,500"\n'), no("thousands or thousandths", "2 rows"), "--decimal", ",")
+case(K, "thousands with a comma", text(HEADER + 'a,2024-01-05,"1,234"\n'), no("'1,234'", "remove thousands separators"))
+case(K, "three decimals in each amount", text(HEADER + "a,2024-01-05,1.234\nb,2024-01-05,12.500\n"), ok(AB, like_thousands=2))
+case(K, "three decimals, one below 1", text(HEADER + "a,2024-01-05,1.234\nb,2024-01-05,0.750\n"), ok(AB))
+case(K, "three decimals in some amounts", text(HEADER + "a,2024-01-05,1.234\nb,2024-01-05,12.5\nb,2024-01-05,7\n"), ok(AB))
 case(K, "decimal comma, unsaid", text(EURO.format("10,50")), no("'10,50'", "decimal: ','", "data.decimal", "--decimal"))
 case(K, "decimal comma, said", text(EURO.format("10,50")), ok(), "--decimal", ",")
 case(K, "decimal comma and thousands", text(EURO.format("1.234,50")), no("1 row", "line 2", "thousands"), "--decimal", ",")
 case(K, "decimal point where a comma was said", rows(), no("'10.00'", "decimal: '.'"), "--decimal", ",")
 case(K, "number of 13 digits among amounts", rows("b,2024-01-05,4006381333931"), no("beyond 1e12 in 1 row", "line 3, '9999999999999'"))
 case(K, "several currencies", text("customer_id,date,amount,Currency\na,2024-01-05,1,EUR\nb,2024-01-05,1,USD\n"), no("'Currency'", "1 row", "line 3"))
+for name in ("order_currency", "W\u00e4hrung", "Devise", "CCY"):
+    case(K, f"several currencies in {name}", text(f"customer_id,date,amount,{name}\na,2024-01-05,1,EUR\nb,2024-01-05,1,JPY\n"), no(f"'{name}'", "several currencies", "line 3"))
+case(K, "several currencies in the second such column", text("customer_id,date,amount,currency,curr\na,2024-01-05,1,EUR,EUR\nb,2024-01-05,1,EUR,JPY\n"), no("'curr'", "line 3"))
+case(K, "several currencies and blanks", text("customer_id,date,amount,currency\na,2024-01-05,1,\nb,2024-01-05,1,EUR\nb,2024-01-05,1,JPY\n"), no("several currencies", "1 row", "line 4"))
+case(K, "one currency and blanks", text("customer_id,date,amount,currency\na,2024-01-05,1,EUR\nb,2024-01-05,1,\n"), ok(AB))
+case(K, "numbers in a column called currency", text("customer_id,date,amount,currency_rate\na,2024-01-05,1,1.1\nb,2024-01-05,1,1.2\n"), ok(AB))
 case(K, "one currency", text("customer_id,date,amount,currency\na,2024-01-05,1,EUR\nb,2024-01-05,1,eur\n"), ok(AB))
 
 K = "purchases and refunds"
@@ -567,16 +637,24 @@ for name, ids in {
     "timestamp": pa.array([NIGHT] * 2), "map": pa.array([[("a", 1)]] * 2, pa.map_(pa.string(), pa.int64())),
 }.items():
     case(K, f"Parquet ids: {name}", parquet(customer_id=ids), no("'customer_id' holds", "write them as text"))
+DAYS = pa.array([timedelta(days=1), timedelta(days=2)])
+case(K, "Parquet ids: durations", parquet(customer_id=DAYS), no("'customer_id' holds duration"))
+case(K, "Parquet ids: JSON", parquet(customer_id=pa.ExtensionArray.from_storage(pa.json_(), pa.array(['"a"', '"b"']))), no("'customer_id' holds extension"))
+case(K, "Parquet amounts: durations", parquet(amount=DAYS), no("'amount' holds duration"))
+case(K, "Parquet amounts: booleans of eight bits", parquet(amount=pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0], pa.int8()))), no("'amount' holds extension"))
+case(K, "Parquet dates: durations", parquet(date=DAYS), no("'date' holds duration"))
+case(K, "Parquet ids: UUID", parquet(customer_id=pa.array([UUID(int=7).bytes, UUID(int=8).bytes], pa.uuid())), ok(f"{UUID(int=7)},0,0,361,0.0 {UUID(int=8)},0,0,361,0.0"))
 case(K, "Parquet ids: NULL in some", parquet(customer_id=["a", None]), ok(nobody=1))
 case(K, "Parquet ids: NULL in all", parquet(customer_id=pa.array([None, None], pa.null())), no("no transaction is left of 2 rows"))
 case(K, "Parquet ids: bytes of no text", parquet(customer_id=[b"a", b"\xff"]), no("bytes is no UTF-8 text"))
 for name, days in {
     "date32": pa.array([date(2024, 1, 5)] * 2), "date64": pa.array([date(2024, 1, 5)] * 2, pa.date64()), "seconds": pa.array([NIGHT] * 2, pa.timestamp("s")),
-    "nanoseconds": pa.array([NIGHT] * 2, pa.timestamp("ns")), "with a zone, in UTC": pa.array([NIGHT] * 2, pa.timestamp("us", "America/New_York")),
+    "nanoseconds": pa.array([NIGHT] * 2, pa.timestamp("ns")),
     "whole numbers YYYYMMDD": pa.array([20240105] * 2), "dictionary": pa.array(["2024-01-05"] * 2).dictionary_encode(),
 }.items():
     case(K, f"Parquet dates: {name}", parquet(date=days), ok(AB))
-case(K, "Parquet dates: nanoseconds in a zone", parquet(date=pa.array([NIGHT] * 2, pa.timestamp("ns", "UTC"))), ok("a,0,0,360,0.0 b,0,0,360,0.0"), "--timezone", "Asia/Tokyo")
+case(K, "Parquet dates: with a zone, in UTC", parquet(date=pa.array([NIGHT] * 2, pa.timestamp("us", "America/New_York"))), ok(AB, zoned=2))
+case(K, "Parquet dates: nanoseconds in a zone", parquet(date=pa.array([NIGHT] * 2, pa.timestamp("ns", "UTC"))), ok("a,0,0,360,0.0 b,0,0,360,0.0", zoned=2), "--timezone", "Asia/Tokyo")
 case(K, "Parquet dates: NaT", parquet(date=pa.array([NIGHT, None], pa.timestamp("ns"))), no("no date in 1 row", "row 2"))
 case(K, "Parquet dates: beyond all years", parquet(date=pa.array([2**63 - 1, 0], pa.timestamp("us"))), no("'date'", "row 1"))
 for name, days in {"seconds since 1970": pa.array([1704412800] * 2), "list": pa.array([[1], [2]]), "time": pa.array([time(1)] * 2), "float": pa.array([45000.5] * 2)}.items():
@@ -598,7 +676,7 @@ K = "pandas frame"
 case(K, "frame", frame(), ok(AB), rules=R)
 case(K, "frame of categories", frame(customer_id=pd.Categorical(["a", "b"]), date=pd.Categorical(["2024-01-05"] * 2)), ok(AB), rules=R)
 case(K, "frame with dates as objects", frame(date=[date(2024, 1, 5), NIGHT]), ok(AB), rules=R)
-case(K, "frame in a zone", frame(date=pd.to_datetime(["2024-01-05 23:30Z"] * 2).tz_convert("Asia/Tokyo")), ok(AB), rules=R)
+case(K, "frame in a zone", frame(date=pd.to_datetime(["2024-01-05 23:30Z"] * 2).tz_convert("Asia/Tokyo")), ok(AB, zoned=2), rules=R)
 case(K, "frame with another index", whole(GOOD_FRAME.set_axis([7, 7])), ok(AB), rules=R)
 case(K, "frame backwards", whole(GOOD_FRAME.iloc[::-1]), ok(AB), rules=R)
 case(K, "frame of Int64 ids", frame(customer_id=pd.array([7, None], dtype="Int64")), ok("7,0,0,361,0.0", nobody=1), rules=R)

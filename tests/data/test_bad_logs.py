@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_module
 import gzip
 import io
+import os
 import random
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from corpus import CANARY, GOOD, HEADER, blob, folder, rows, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from churn_clv import cli
 from churn_clv.data import engine
 from churn_clv.data.summary import summarize
 from churn_clv.data.transactions import read_transactions
@@ -62,9 +64,9 @@ def test_the_line_named_counts_blank_lines_and_quoted_line_ends(tmp_path: Path) 
 
 
 def test_the_line_named_is_right_in_a_file_that_several_threads_read(tmp_path: Path) -> None:
-    before, after = 1_500_000, 1_000_000
-    path = text(HEADER + GOOD * before + "b,never,1\n" + GOOD * after)(tmp_path)
-    with pytest.raises(InputError, match="line 1,500,002"):
+    # Long enough that DuckDB cuts the file into parts, at lines that are not all of one length.
+    path = text(HEADER + "".join(f"c{i},2024-01-05,1\n" for i in range(900_000)) + "b,never,1\n" + GOOD)(tmp_path)
+    with pytest.raises(InputError, match="line 900,002"):
         read_transactions(path, connection=engine.connect(threads=4))
 
 
@@ -72,6 +74,50 @@ def test_a_fault_in_a_folder_names_its_file(tmp_path: Path) -> None:
     path = folder({"a.csv": HEADER + GOOD * 3, "b.csv": HEADER + GOOD + "b,never,1\n"})(tmp_path)
     with pytest.raises(InputError, match=r"b\.csv line 3"):
         read_transactions(path)
+
+
+def command(log: object, out: object, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run summary and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["churn-clv", "summary", str(log), str(out), "--end", "2024-12-31"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return stopped.value.code
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("x" * 300 + ".csv", "File name too long"),
+        ("parts/a.csv/summary.csv", "stands in the folder of the log"),
+        ("parts/summary.csv", "stands in the folder of the log"),
+        ("o\nut.txt", "o\\nut.txt: the name must end"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_in_one_line(
+    out: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = folder({"a.csv": HEADER + GOOD})(tmp_path)
+    assert command(log, tmp_path / out, monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+    assert len(said) < 700
+
+
+@pytest.mark.parametrize(("stdout", "why"), [("full", "No space left on device"), ("closed", "Broken pipe")])
+def test_a_summary_stands_where_nobody_can_be_told(stdout: str, why: str, tmp_path: Path) -> None:
+    log, out = text(HEADER + GOOD)(tmp_path), tmp_path / "out.csv"
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "import sys; from churn_clv.cli import main; main()"
+    with open("/dev/full", "w") if stdout == "full" else os.fdopen(writing, "w") as deaf:
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "summary", str(log), str(out), "--end", "2024-12-31"],
+            stdout=deaf, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
+    assert f"standard output cannot be written ({why})" in ran.stderr
+    assert out.read_text().endswith("a,0,0,361,0.0\n")
 
 
 WHOLE = (HEADER + "".join(f"c{i % 7},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{i}.50\n" for i in range(40))).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -20,7 +21,8 @@ from churn_clv.errors import InputError
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECONDS = 5
-OF_EACH = 5
+PLURAL = re.compile("^(exact duplicate|refund line|zero amount|line|sale|amount|event|time)s")
+OF_EACH = 3
 COMMAND = typer.main.get_command(cli.app)  # built once; the command builds it anew at every start
 
 
@@ -65,7 +67,8 @@ def by_the_library(case: Case, source: Path | pd.DataFrame) -> Refused | Read:
 def told_rule(text: str) -> tuple[str, int]:
     """Return a rule of the terminal's line, and its lines."""
     number, _, rule = text.partition(" ")
-    return rule.rpartition(" (")[0] if not rule.startswith("line on") else "line on a day without a purchase", int(
+    singular = PLURAL.sub(r"\1", rule.rpartition(" (")[0] or rule)
+    return "line on a day without a purchase" if singular.startswith("line on") else singular, int(
         number.replace(",", "")
     )
 

@@ -22,6 +22,7 @@ VALUES: dict[str, Any] = {
     "kinds": ["visit"], "names": ["visit"], "horizons": [30], "period": "week", "spend": "all", "customers": 5,
     "timezone": "UTC", "iso": True, "number": r"\d+", "missing_customer": "no_customer", "has_amount": True,
     "has_margin": False, "positive_net": False, "margin_rate": Decimal("0.3"), "by": "segment",
+    "place": 1,
 }  # fmt: skip
 FILES = sorted(path.stem for path in Path(churn_clv.data.__file__).parent.glob("*.sql"))
 # Functions of DuckDB that mean something else to Spark, or nothing.

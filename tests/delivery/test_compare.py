@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from churn_clv.delivery.atomic import whole_folder
 from churn_clv.delivery.compare import (
@@ -51,6 +53,20 @@ def folders(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Pa
             write_table(judged, folder / "judged_scores.parquet")
         found.append(root / name)
     return found
+
+
+def test_what_rules_leave_out_is_told_as_a_number_of_values(folders: list[Path], tmp_path: Path):
+    named = []
+    for number, folder in enumerate(folders, start=1):
+        content = yaml.safe_load((folder / "config.yaml").read_text())
+        content["data"]["drop_rows"] = [{"email": [f"canary{k}@example.org" for k in range(number)], "kind": [None]}]
+        copy = Path(shutil.copytree(folder, tmp_path / f"shop{number}" / folder.name))
+        (copy / "config.yaml").write_text(yaml.safe_dump(content))
+        named.append(str(copy))
+    found = differences(read_runs(named))
+    told = found.loc["data.drop_rows"].tolist()
+    assert told == [f"[{{'email': '{k} values, not shown', 'kind': '1 values, not shown'}}]" for k in (1, 2)]
+    assert not any("canary" in text for one in read_runs(named) for text in one.settings.values())
 
 
 # --- which one is best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,3 +114,13 @@ def test_a_log_without_amounts_is_counted_once_in_purchases() -> None:
     assert found.promise.totals.index.tolist() == ["no_purchase", "purchases"]
     names = [row[0][0] for row in Page(rendered(found, Unit(None, "purchases"))).tables[TOTALS]]
     assert names == ["What", "Customers without a purchase", "Purchases"]
+
+
+def test_few_customers_who_came_or_went_are_counted_nowhere_on_the_page() -> None:
+    given = world(1000, 4)
+    for day in ("after", "scores_after"):
+        given[day] = given[day].iloc[3:1000]
+    text = plain(rendered(monitor(**given)))
+    assert "customers known on both days; 0 are new, fewer than 10 are missing now" in text and "997" in text
+    assert not re.search(r"1,000 customers|(?<![\d.,])3 (others|are|of)", text)
+    assert "Others are missing now" in text and "not shown customers. Later day" in text

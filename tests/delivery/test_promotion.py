@@ -151,11 +151,20 @@ def test_a_damaged_model_is_no_champion(log_as):
     assert champion_of("damaged") is None
 
 
-def test_a_config_with_customers_to_leave_out_cannot_be_repeated_from_mlflow(log_as, small_run: Run):
-    data = small_run.config.data.model_copy(update={"drop_rows": [{"customer_id": ["c1", "c2"]}]})
-    logged = log_as(*GOOD, config=small_run.config.model_copy(update={"data": data}), model="hidden")
-    with pytest.raises(InputError, match=r"hidden/1: data\.drop_rows names customers, which MLflow was not told"):
+def test_a_config_with_rows_to_leave_out_is_repeated_beside_its_runs_folder_only(
+    log_as, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = small_run.config.data.model_copy(update={"drop_rows": [{"email": ["c1", "c2"]}]})
+    config = small_run.config.model_copy(update={"data": data})
+    logged = log_as(*GOOD, config=config, model="hidden")
+    with pytest.raises(InputError, match=r"hidden/1: data\.drop_rows names values, which MLflow was not told"):
         logged_run(find(logged.run_id))
+    tags = mlflow.get_run(logged.run_id).data.tags
+    folder = tmp_path / "runs" / config.name / tags["run_folder"]
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(config.to_yaml())
+    monkeypatch.chdir(tmp_path)
+    assert logged_run(find(logged.run_id)).config.data == data
 
 
 def test_what_a_run_logged_is_read_back_as_it_was(log_as, small_run: Run):

@@ -47,12 +47,22 @@ def test_cells_of_few_customers_are_not_on_the_page(tmp_path: Path) -> None:
     assert text.count('<td class="n">not shown</td>') == 2 * 5 and "Not shown: big; small." in text
 
 
+def test_of_fewer_customers_than_ten_no_total_is_on_the_page(tmp_path: Path) -> None:
+    nine, ten = (
+        write_score_page(score_file(tmp_path, pd.concat([SCORES] * 4).head(k)), None).read_text("utf-8")
+        for k in (9, 10)
+    )
+    assert "Fewer than 10 customers scored as of 2024-06-30" in nine and ">9 " not in nine
+    assert "spend 153;" not in nine and "27 is at risk" not in nine
+    assert "10 customers scored as of 2024-06-30" in ten and "spend 154; 29 is at risk" in ten
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"value_tier": ["low", "huge", "high"]}, "column 'value_tier' holds 'huge', which is no tier"),
-        ({"risk_tier": ["0", "1 of 5", "x of 5"]}, "column 'risk_tier' holds '0', which is no tier"),
-        ({"risk_tier": [1, 2, 3]}, "column 'risk_tier' holds '1', which is no tier"),
+        ({"value_tier": ["low", "huge", "high"]}, "column 'value_tier' holds what is no tier in 1 rows"),
+        ({"risk_tier": ["0", "1 of 5", "x of 5"]}, "column 'risk_tier' holds what is no tier in 2 rows"),
+        ({"risk_tier": [1, 2, 3]}, "column 'risk_tier' holds what is no tier in 3 rows"),
         ({"clv": ["5", "lots", "1"]}, "column 'clv' holds text where numbers belong"),
         ({"horizon_days": "a year"}, "column 'horizon_days' holds text"),
         ({"churn_probability": [0.1, None, 0.2]}, "column 'churn_probability' is empty in 1 rows"),

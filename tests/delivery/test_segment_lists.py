@@ -154,6 +154,27 @@ def test_what_cannot_be_listed_is_one_line_with_exit_code_2_and_leaves_nothing(
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
+def test_lists_are_of_the_same_customers_whether_the_scores_are_csv_or_parquet(tmp_path: Path) -> None:
+    frame = customers(["x", "x", "=y"])
+    frame.index = pd.Index(["+49 30 1", "'-7", "-7"], name="customer_id")
+    found = []
+    for suffix in ("csv", "parquet"):
+        write_table(frame, tmp_path / f"scores.{suffix}")
+        for key in (None, b"k" * 32):
+            lists = lists_of(tmp_path / f"scores.{suffix}", "segment", tmp_path / f"{suffix}{key is None}", key)
+            found.append({path.name: path.read_bytes() for path in lists if path.suffix == ".csv"})
+        raw = pd.read_parquet(tmp_path / f"{suffix}True" / "x.parquet")
+        assert sorted(raw.index) == ["'-7", "+49 30 1"]
+    assert found[0] == found[2] and found[1] == found[3]
+
+
+def test_scores_with_text_for_numbers_are_one_line(tmp_path: Path) -> None:
+    write_table(customers(["x", "y"]).assign(T="canary"), tmp_path / "scores.csv")
+    with pytest.raises(InputError, match="column T holds text where numbers belong: score again") as refused:
+        lists_of(tmp_path / "scores.csv", "segment", tmp_path / "out")
+    assert "canary" not in str(refused.value)
+
+
 def test_a_folder_that_exists_is_not_written_into(tmp_path: Path) -> None:
     write_table(customers(["x", "y"]), tmp_path / "scores.csv")
     (tmp_path / "out").mkdir()

@@ -4,8 +4,10 @@ CREATE OR REPLACE TABLE staged AS
 WITH parsed AS (
     SELECT
         CASE
-            WHEN length(customer_id) <= 4
-                 AND upper(customer_id) IN ('NA', 'N/A', '#N/A', 'NAN', 'NAT', 'NULL', 'NONE', '<NA>', '\N') THEN NULL
+            WHEN length(customer_id) <= 9
+                 AND upper(customer_id) IN ('NA', 'N/A', 'N.A.', '#N/A', '#NV', '#N/V', 'NAN', 'NAT', 'NULL', '(NULL)', '[NULL]', 'NIL',
+                                            'NONE', 'UNDEFINED', '(BLANK)', '<NA>', '\N', '#REF!', '#VALUE!', '#NAME?', '#DIV/0!',
+                                            '#NUM!', '#NULL!') THEN NULL
             WHEN trim(customer_id, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) = '' THEN NULL
             ELSE customer_id
         END AS customer_id,
@@ -21,13 +23,14 @@ WITH parsed AS (
                     replace(replace(replace(replace(date_text, 'UTC', 'Z'), ' Z', 'Z'), ' +', '+'), ' -', '-') AS TIMESTAMPTZ))
         END AS moment,
         date_text,
-        $iso AND regexp_matches(date_text, ':\d{2}([.]\d+)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$') AS has_offset,
+        date_offset IS NOT NULL OR ($iso AND regexp_matches(date_text, ':\d{2}([.]\d+)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')) AS has_offset,
         coalesce(
             amount_number,
             CASE WHEN regexp_full_match(amount_text, $number)
                  THEN TRY_CAST(replace(amount_text, ',', '.') AS DOUBLE) END
         ) AS amount,
         amount_text,
+        amount_marks,
         coalesce(
             margin_number,
             CASE WHEN regexp_full_match(margin_text, $number)
@@ -43,7 +46,7 @@ WITH parsed AS (
         order_id,
         product_id,
         channel,
-        nullif(upper(trim(currency)), '') AS currency,
+        currency,
         dropped_by,
         row_hash
     FROM raw_lines
@@ -82,6 +85,7 @@ SELECT
     customer_id,
     CAST(moment AS DATE) AS day,
     has_offset,
+    $iso AND has_offset AND CAST(moment AS DATE) <> TRY_CAST(substr(date_text, 1, 10) AS DATE) AS was_moved,
     -- Money is kept to a millionth, so that sums are exact and no order of the rows can change them.
     CASE WHEN fate IS NULL THEN CAST(TRY_CAST(amount AS DECIMAL(18, 6)) AS DOUBLE) END AS amount,
     -- A large amount comes back from a decimal with another last bit; that is no rounding.
@@ -93,6 +97,7 @@ SELECT
     product_id,
     channel,
     currency,
+    amount_marks,
     row_hash,
     CASE WHEN fate LIKE 'error:%' THEN coalesce(CASE WHEN fate LIKE 'error:amount%' THEN coalesce(amount_text, CAST(amount AS VARCHAR))
                                                      WHEN fate LIKE 'error:margin%' THEN coalesce(margin_text, CAST(margin AS VARCHAR))

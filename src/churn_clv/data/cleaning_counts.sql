@@ -4,7 +4,11 @@ WITH lines AS (
         count(*) FILTER (WHERE amount < 0) AS refund_lines,
         count(*) FILTER (WHERE amount = 0) AS zero_amounts,
         count(*) FILTER (WHERE amount >= 0 AND margin < 0) AS losses,
-        count(*) FILTER (WHERE was_rounded) AS rounded_amounts
+        count(*) FILTER (WHERE was_rounded) AS rounded_amounts,
+        CASE WHEN count(*) FILTER (WHERE amount_marks = 'other') = 0 THEN count(*) FILTER (WHERE amount_marks = 'three') ELSE 0 END
+            AS like_thousands,
+        count(*) FILTER (WHERE has_offset) AS offsets,
+        count(*) FILTER (WHERE was_moved) AS moved
     FROM staged
     WHERE fate IS NULL
 ),
@@ -33,7 +37,8 @@ without_purchase AS (
     FROM customers
 )
 
-SELECT unnest(['refund_lines', 'zero_amounts', 'losses', 'rounded_amounts', 'duplicates', 'lines_on_days_without_purchase',
-               'days_without_purchase', 'customers_without_purchase']) AS name,
-       unnest([l.refund_lines, l.zero_amounts, l.losses, l.rounded_amounts, t.duplicates, w.lines, w.days, w.customers]) AS n
+SELECT unnest(['refund_lines', 'zero_amounts', 'losses', 'rounded_amounts', 'like_thousands', 'offsets', 'moved', 'duplicates',
+               'lines_on_days_without_purchase', 'days_without_purchase', 'customers_without_purchase']) AS name,
+       unnest([l.refund_lines, l.zero_amounts, l.losses, l.rounded_amounts, l.like_thousands, l.offsets, l.moved, t.duplicates,
+               w.lines, w.days, w.customers]) AS n
 FROM lines AS l, twins AS t, without_purchase AS w

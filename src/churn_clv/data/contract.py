@@ -117,7 +117,7 @@ def is_utf8(encoding: str) -> bool:
         raise InputError(f"encoding {encoding!r} is unknown: use a Python name such as 'utf-8' or 'cp1252'") from None
     if not codec._is_text_encoding or codec.name == "undefined":  # as open() asks
         raise InputError(f"encoding {encoding!r} is no text encoding: use one such as 'utf-8' or 'cp1252'")
-    return codec.name in {"utf-8", "utf-8-sig", "ascii"}
+    return codec.name in {"utf-8", "utf-8-sig"}
 
 
 def check_delimiter(mark: str) -> None:

@@ -34,7 +34,13 @@ SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an old Excel file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file",
     b"\x28\xb5\x2f\xfd": "a zstd file", b"SQLite format 3": "a database", b"%PDF": "a PDF", b"ARROW1": "an Arrow file",
 }  # fmt: skip
-MARKUP = {re.compile(rb'[{\[]\s*["{\[]'): "JSON", re.compile(rb"<(\?xml|!doctype|html|\w+>\s*<)", re.I): "HTML or XML"}
+MARKUP = {
+    re.compile(rb"""\[\s*["'{\[\]]|\{\s*["'}]"""): "JSON",
+    re.compile(rb"<([?]xml|!|[a-z]\w*[\s>/])", re.I): "HTML or XML",
+    re.compile(rb"---\s|- ?[\w ]+:\s|\w+:[ \t]*\r?\n"): "YAML",
+    re.compile(rb"(insert\s+into|create\s+(table|database)|drop\s+table|copy\s+\w+\s*([(]|from)|set\s+\w+\s*=|begin;\s*\n|-- |/[*])", re.I): "SQL",
+    re.compile(rb"\{\\rtf"): "RTF",
+}  # fmt: skip
 NUL = "holds NUL bytes, so it is no text file, or one of UTF-16"
 
 
@@ -54,7 +60,7 @@ def called(path: Path) -> str:
     >>> called(Path("data/log.csv")), called(Path("lo\\ng.csv"))
     ('log.csv', "'lo\\\\ng.csv'")
     """
-    return path.name if path.name.isprintable() else shortened(path.name, 80)
+    return path.name if path.name.isprintable() and len(path.name) <= 80 else shortened(path.name, 80)
 
 
 def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str]:
@@ -78,7 +84,7 @@ def read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[
         raise InputError(f"{label}: the first line is longer than {LONGEST_HEADER:,} characters: not a CSV file")
     if line.lower().startswith("sep="):
         raise InputError(
-            f"{label}: line 1 ({line.strip()!r}) is a note for spreadsheets: remove it, so that the header comes first"
+            f"{label}: line 1 ({shortened(line.strip())}) is a note for spreadsheets: remove it, so that the header comes first"
         )
     delimiter = delimiter or max(DELIMITERS, key=lambda mark: len(fields_of(line, mark, strict=False)))
     names = [name.strip() for name in fields_of(line, delimiter)]
@@ -174,6 +180,7 @@ def read_csv(
         skiprows=1,
         auto_detect=False,
         columns={f"c{i}": "VARCHAR" for i in range(n_columns)},
+        hive_partitioning=False,  # a folder called c0=... would take the first column's place
         sep=delimiter,
         quotechar='"',
         escapechar='"',

@@ -64,12 +64,12 @@ def as_lines(table: EventsTable, rules: ReadingRules) -> tuple[Columns, ReadingR
 
 def build_events(connection: engine.Connection, label: str, table: EventsTable, rules: ReadingRules) -> CleaningReport:
     """Fill `events` with the staged ones of the log's customers, and count."""
-    columns, own = as_lines(table, rules)
+    _, own = as_lines(table, rules)
     if own.duplicates == "drop":
         engine.run(connection, engine.query("drop_duplicates"))
     names = kind_names(connection, label, table)
     engine.run(connection, engine.query("read_events"), {"kinds": list(names), "names": list(names.values())})
-    report = report_on(connection, columns, own)
+    report = report_on(connection, own)
     engine.run(connection, "DROP TABLE staged")
     return report
 
@@ -112,11 +112,11 @@ def name_of_kind(kind: str) -> str:
     return re.sub(r"[\W_]+", "_", kind.lower()).strip("_")
 
 
-def report_on(connection: engine.Connection, columns: Columns, rules: ReadingRules) -> CleaningReport:
+def report_on(connection: engine.Connection, rules: ReadingRules) -> CleaningReport:
     """Count what was left out of the events; rows out are those of customers of the log."""
     fates = dict(engine.run(connection, "SELECT fate, count(*) FROM staged GROUP BY fate"))
     [(kept,)] = engine.run(connection, "SELECT count(*) FROM events")
-    steps = removals(fates, columns, rules)
+    steps = removals(fates, rules)
     if rules.duplicates == "drop":
         twins = fates.get("duplicate", 0)
         steps.append(CleaningStep("exact duplicate of an earlier line", twins, twins, "left out"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from churn_clv.data.contract import Columns, ReadingRules, Value
@@ -11,8 +12,11 @@ from churn_clv.data.sources import Header
 from churn_clv.errors import InputError
 
 NATIVE_DATES = {"DATE", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"}
-CURRENCY = {"currency", "currencycode", "curr", "ccy"}  # without blanks and underscores
+# What the name of a column of currencies holds, without accents; and the words that it may be made of.
+CURRENCY = re.compile(r"currenc|wahrung|waehrung|devise|moneda|moeda|valuta|(?<![a-z])(curr|ccy)(?![a-z])")
+BETWEEN = "\x1f"  # stands between a line's currencies
 TEMPORAL = ("DATE", "TIME", "INTERVAL")
+FOREIGN = ("DURATION", "EXTENSION")
 FLOATS = {"FLOAT", "DOUBLE"}
 NUMBERS = FLOATS | {
     "TINYINT",
@@ -32,16 +36,17 @@ def roles(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, d
     """Return a query on the view `source_lines`, under the names that cleaning.sql knows, and the values of its $names."""
     names = {role: source.name_of(role, name, remedy_for(role)) for role, name in columns.mapped().items()}
     refuse_shared(source, names)
+    refuse_foreign_types(source, columns, names)
     refuse_inexact_ids(source, columns, source.types[names["customer_id"]])
     chosen = {
         role: as_text(quote(names[role])) if role in names else "CAST(NULL AS VARCHAR)"
         for role in ("customer_id", "order_id", "product_id", "channel")
     }
-    currency = currency_of(source) if columns.amount is not None else None
-    chosen["currency"] = as_text("NULL" if currency is None else quote(source.columns[currency]))
+    chosen["currency"] = currencies(source) if columns.amount is not None else as_text("NULL")
     chosen |= dates(names["date"], source.types[names["date"]], rules.date_format)
     for role in ("amount", "margin", "quantity"):
         chosen |= numbers(role, names.get(role), source.types)
+    chosen["amount_marks"] = marks(chosen["amount_text"], rules.decimal, source.delimiter)
     chosen["dropped_by"], values = dropped_by(source, rules)
     chosen["row_hash"] = f"hash({', '.join(map(quote, source.types))})"
     listed = ", ".join(f"{expression} AS {name}" for name, expression in chosen.items())
@@ -50,9 +55,44 @@ def roles(source: Header, columns: Columns, rules: ReadingRules) -> tuple[str, d
     return f"SELECT {listed} FROM source_lines", values  # noqa: S608 (quoted)
 
 
-def currency_of(source: Header) -> str | None:
-    """Return the user's name of the column that says in which currency a line's amount is, or None."""
-    return next((name for name in source.columns if re.sub(r"[\W_]", "", name).lower() in CURRENCY), None)
+def currency_columns(source: Header) -> list[str]:
+    """Return the user's names of the columns that say in which currency an amount is."""
+    return [name for name in source.columns if is_currency(name)]
+
+
+def is_currency(name: str) -> bool:
+    """Tell whether a column is called as one of currencies.
+
+    >>> [is_currency(name) for name in ("orderCurrency", "W\u00e4hrung", "CCY", "current_balance")]
+    [True, True, True, False]
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return CURRENCY.search(plain.lower()) is not None
+
+
+def currencies(source: Header) -> str:
+    """Return a line's currencies, one of each such column, as one text; what holds digits, or is a word for nothing, is none."""
+    texts = [f"upper(trim({as_text(quote(source.columns[name]))}))" for name in currency_columns(source)]
+    told = [
+        f"CASE WHEN regexp_matches({text}, '[0-9]') OR {text} IN ('NA', 'N/A', 'NAN', 'NULL', 'NONE') THEN '' ELSE coalesce({text}, '') END"
+        for text in texts
+    ]
+    return f" || '{BETWEEN}' || ".join(told) or as_text("NULL")
+
+
+def marks(text: str, decimal: str, delimiter: str | None) -> str:
+    """Return how an amount is written: 'whole'; 'three' digits behind its mark, as thousands are; or in another way ('other').
+
+    Where the file's delimiter shows that its writer takes the mark for thousands, 'thousands' stands for 'three'. Zero and
+    what begins with it show nothing, or another way.
+    """
+    mark = re.escape(decimal)
+    three = "thousands" if (decimal, delimiter) in {(".", ";"), (",", ",")} else "three"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '[+-]?0+') THEN NULL WHEN regexp_full_match({text}, '[+-]?[0-9]+') THEN 'whole' "
+        f"WHEN regexp_full_match({text}, '[+-]?[1-9][0-9]?[0-9]?{mark}[0-9][0-9][0-9]') THEN '{three}' "
+        f"WHEN {text} IS NOT NULL THEN 'other' END"
+    )
 
 
 def as_text(expression: str) -> str:
@@ -73,6 +113,17 @@ def remedy_for(role: str) -> str:
     if role == "amount":
         return "A log without amounts: data.columns.amount: null in a config, --amount '' on the command line."
     return f"Name the right column: data.columns.{role} in a config{options.get(role, '')}."
+
+
+def refuse_foreign_types(source: Header, columns: Columns, names: dict[str, str]) -> None:
+    """Refuse a role's column of a type that would be read as something else than it is."""
+    for role, name in names.items():
+        kind = source.types[name]
+        if kind.startswith(FOREIGN):
+            raise InputError(
+                f"{source.label}: column {columns.mapped()[role]!r} holds {kind.lower()}, not what {role} needs: write it as plain text, "
+                "numbers or dates"
+            )
 
 
 def refuse_inexact_ids(source: Header, columns: Columns, kind: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import duckdb
 import pandas as pd
@@ -16,6 +18,8 @@ import pandas as pd
 from churn_clv.data import csv_files
 from churn_clv.data.contract import ReadingRules, setting
 from churn_clv.data.csv_files import called
+from churn_clv.data.engine import quote
+from churn_clv.data.header_names import NAME_LIKE, listed
 from churn_clv.errors import InputError, nearest, shortened
 
 if TYPE_CHECKING:
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 
 CSV_SUFFIXES = {".csv", ".txt", ".tsv"}
 PARQUET_SUFFIXES = {".parquet", ".pq"}
+# What marks a folder as a table in which other files than those that lie there count -> its name.
+TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata/*.metadata.json": "Iceberg"}
+FILE = "the file of a row"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,17 @@ class Header:
     columns: dict[str, str]  # the user's name -> the engine's
     types: dict[str, str]  # the engine's name -> its type, as DuckDB calls it
     place: Callable[[int], str]
+    delimiter: str | None = field(default=None, kw_only=True)  # of CSV
 
     def name_of(self, role: str, name: str, remedy: str) -> str:
         """Return the engine's name of a user's column."""
         if name not in self.columns:
-            listed = ", ".join(text if text.isprintable() else repr(text) for text in list(self.columns)[:30])
-            hint = nearest(name, self.columns)
+            hint = nearest(name, [column[:80] for column in self.columns])
             if len(self.columns) == 1:
                 remedy += f" If another mark parts the columns: {setting('delimiter')}."
-            raise InputError(f"{self.label}: no column {name!r} for {role}{hint}; it has: {listed}. {remedy}")
+            raise InputError(
+                f"{self.label}: no column {shortened(name, 80)} for {role}{hint}; {listed(name, self.columns)} {remedy}"
+            )
         return self.columns[name]
 
 
@@ -52,6 +62,13 @@ class Source(Header):
     lines: duckdb.DuckDBPyRelation
     explain: Callable[[duckdb.Error], InputError]
     frame: pd.DataFrame | None = None  # what the lines are, where they lie in memory
+    reread: Callable[[], duckdb.DuckDBPyRelation] | None = (
+        None  # the lines in their order, where that takes more than one thread
+    )
+
+    def in_order(self) -> Source:
+        """Return the source so that a single thread finds its rows in the order of the files."""
+        return self if self.reread is None else replace(self, lines=self.reread())
 
     def show(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
         """Make the lines readable under a name; a view of a frame cannot stand in a database's file."""
@@ -87,7 +104,7 @@ def expanded(path: Path | str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(f"{path}: there is no such home folder") from None
+        raise InputError(f"{shortened(path, 80)}: there is no such home folder") from None
 
 
 def file_source(path: Path, rules: ReadingRules, connection: duckdb.DuckDBPyConnection, scratch: Path) -> Source:
@@ -107,19 +124,37 @@ def data_files(path: Path) -> list[Path]:
         if not path.is_file():
             raise InputError(f"{called(path)}: is a device or pipe: write the log to a file first")
         return [nameable(path.absolute())]
+    label = shown(path)
+    refuse_table(path)
     inside = sorted(p for p in path.absolute().rglob("*") if not hidden(p.relative_to(path.absolute())))
     found = [nameable(p) for p in inside if is_data_file(p)]
     if not found:
-        raise InputError(f"{path}: the folder holds no .csv, .txt, .tsv or .parquet file")
+        raise InputError(f"{label}: the folder holds no .csv, .txt, .tsv or .parquet file")
     if len({kind_of(p) for p in found}) > 1:
-        raise InputError(f"{path}: the folder mixes CSV and Parquet files: keep one kind in it")
+        raise InputError(f"{label}: the folder mixes CSV and Parquet files: keep one kind in it")
     strays = [p for p in inside if (p.is_symlink() and p.is_dir()) or not (p.is_dir() or is_data_file(p))]
     if strays:
         raise InputError(
-            f"{path}: the folder holds {len(strays):,} that would not be read (first: {called(strays[0])}): move them out of it, "
+            f"{label}: the folder holds {len(strays):,} that would not be read (first: {called(strays[0])}): move them out of it, "
             "or begin their names with an underscore"
         )
     return found
+
+
+def shown(path: Path) -> str:
+    """Return a path as one line may hold it: the whole, or its last part where the whole is long or breaks the line."""
+    text = str(path)
+    return text if text.isprintable() and len(text) <= 200 else called(path)
+
+
+def refuse_table(path: Path) -> None:
+    """Refuse a folder, or one with a folder, that is a table with a list of its own of the files that count."""
+    for mark, kind in TABLES.items():
+        if any(True for _ in path.rglob(mark)):
+            raise InputError(
+                f"{shown(path)}: holds a table of {kind}, in which files that were removed or replaced still lie and would be counted: "
+                "export its current version as Parquet"
+            )
 
 
 def is_data_file(path: Path) -> bool:
@@ -141,8 +176,7 @@ def no_such_file(path: Path) -> InputError:
     if path.is_symlink():
         return InputError(f"{called(path)}: is a link to a file that is not there")
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    label = str(path) if str(path).isprintable() else called(path)
-    return InputError(f"{label}: no such file{nearest(path.name, siblings)}")
+    return InputError(f"{shown(path)}: no such file{nearest(path.name, siblings)}")
 
 
 def hidden(path: Path) -> bool:
@@ -171,54 +205,108 @@ def parquet_source(path: Path, paths: list[Path], connection: duckdb.DuckDBPyCon
     label = called(path)
 
     def explain(failure: Exception, part: Path = path) -> InputError:
-        if "ive partition" in str(failure):
-            return InputError(
-                f"{called(part)}: some of its files stand in folders key=value that others lack: make them agree"
-            )
         if "Invalid string encoding" in str(failure):
             return InputError(f"{called(part)}: a column of bytes is no UTF-8 text: write it as text")
         return InputError(f"{called(part)}: cannot be read as Parquet (damaged or cut short?): fetch it again")
 
     def read(chosen: list[Path]) -> duckdb.DuckDBPyRelation:
-        escaped = [glob.escape(str(p)) for p in chosen]
-        # Older writers do not mark text as such.
-        return connection.read_parquet(escaped, binary_as_string=True, hive_partitioning=path.is_dir())
+        files = ", ".join(text_of(glob.escape(str(p))) for p in chosen)
+        # Older writers do not mark text as such. DuckDB's own keys would be those above the folder as well, and no text.
+        read = f"FROM read_parquet([{files}], binary_as_string = true, hive_partitioning = false, filename = '{FILE}')"
+        return connection.sql(
+            f"SELECT * EXCLUDE ({quote(FILE)}){''.join(f', {key}' for key in columns_of_keys)} {read}"
+        )
 
-    names = one_schema(label, paths, explain)
-    refuse_twins(label, names)
-    if path.is_dir():
-        refuse_keys_in_files(label, paths, names)
+    fields = one_schema(label, paths, explain)
+    names = [name for name, _ in fields]
+    keys = keys_of(path, paths)
+    columns_of_keys = [value_of_key(path, key) for key in keys]
+    refuse_keys_in_files(label, keys, names)
+    refuse_twins(label, [*names, *map(unquote, keys)])
     try:
         lines = read(paths)
     except duckdb.Error as failure:
         raise explain(failure) from None
     place = partial(place_in, paths, read, lambda part, row: None)
-    types = types_of(lines)
     # DuckDB renames columns that differ in case only.
-    columns = dict(zip([*names, *lines.columns[len(names) :]], lines.columns, strict=True))
-    return Source(label, columns, types, place, lines, explain)
+    columns = dict(zip([*names, *map(unquote, keys)], lines.columns, strict=True))
+    told = {columns[name]: foreign for name, kind in fields if (foreign := foreign_type(kind))}
+    return Source(label, columns, types_of(lines) | told, place, lines, explain)
 
 
-def one_schema(label: str, paths: list[Path], explain: Callable[[Exception, Path], InputError]) -> list[str]:
-    """Return the names of the columns that all files share; DuckDB would cast the later files to the first one's types."""
+def text_of(value: str) -> str:
+    """Return a text as SQL says it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def keys_of(path: Path, paths: list[Path]) -> list[str]:
+    """Return the keys of the folders key=value below a folder, as they are written; all files must have the same."""
+    if not path.is_dir():
+        return []
+    found = [
+        [part.partition("=")[0] for part in file.parent.relative_to(path.absolute()).parts if "=" in part]
+        for file in paths
+    ]
+    for file, keys in zip(paths, found, strict=True):
+        if sorted(keys) != sorted(found[0]):
+            raise InputError(
+                f"{called(path)}: some of its files stand in folders key=value that others lack (first: {called(file)}): make them agree"
+            )
+    return found[0]
+
+
+def value_of_key(path: Path, key: str) -> str:
+    """Return what the folder key=value of a row's file says, as text, to the letter."""
+    below = f"substr({quote(FILE)}, {len(str(path.absolute())) + 1})"
+    value = f"regexp_extract({below}, {text_of(f'/{re.escape(key)}=([^/]*)/')}, 1)"
+    return f"nullif(url_decode({value}), '{NO_VALUE}') AS {quote(unquote(key))}"
+
+
+def foreign_type(kind: pa.DataType) -> str | None:
+    """Return what Arrow calls a type that DuckDB would take for plain numbers or text, or None."""
+    import pyarrow as pa
+
+    if pa.types.is_duration(kind):
+        return "DURATION"
+    if isinstance(kind, pa.BaseExtensionType) and kind.extension_name != "arrow.uuid":
+        return f"EXTENSION {kind.extension_name}"
+    return None
+
+
+def one_schema(
+    label: str, paths: list[Path], explain: Callable[[Exception, Path], InputError]
+) -> list[tuple[str, pa.DataType]]:
+    """Return the columns that all files share; DuckDB would cast the later files to the first one's types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schemas = []
+    read = []
     for part in paths:
         try:
-            schemas.append([(field.name, plain_type(field.type)) for field in pq.read_schema(part)])
+            read.append([(column.name, column.type) for column in pq.read_schema(part)])
         except (pa.ArrowException, OSError, ValueError) as failure:
             raise explain(failure, part) from None
-    first = dict(schemas[0])
-    for part, schema in zip(paths, map(dict, schemas), strict=True):
+    schemas = [{name: plain_type(kind) for name, kind in fields} for fields in read]
+    first = schemas[0]
+    for part, schema in zip(paths, schemas, strict=True):
         for name in [*first, *schema]:
             if schema.get(name) not in (first.get(name), "null"):  # null: no value in that part at all
                 raise InputError(
-                    f"{label}: column {name!r} is {schema.get(name, 'not')} in {called(part)} and "
+                    f"{label}: column {shortened(name, 80)} is {schema.get(name, 'not')} in {called(part)} and "
                     f"{first.get(name, 'not')} in {called(paths[0])}: make them agree"
                 )
-    return [name for name, _ in schemas[0]]
+        refuse_mistakable(label, part, list(schema), list(first))
+    return read[0]
+
+
+def refuse_mistakable(label: str, part: Path, names: list[str], first: list[str]) -> None:
+    """Refuse columns that differ in case only and stand in another order in a part: DuckDB would take one for the other."""
+    alike = Counter(map(str.lower, names))
+    twins = [name for name in names if alike[name.lower()] > 1]
+    if twins and names != first:
+        raise InputError(
+            f"{label}: columns such as {shortened(twins[0], 80)} differ in case only and stand in another order in {called(part)}: rename one"
+        )
 
 
 def plain_type(kind: pa.DataType) -> str:
@@ -227,15 +315,15 @@ def plain_type(kind: pa.DataType) -> str:
     return text.removeprefix("large_").removesuffix("_view")
 
 
-def refuse_keys_in_files(label: str, paths: list[Path], names: list[str]) -> None:
-    """Refuse a folder key=value whose key is a column of the files as well: DuckDB would take the folder's."""
+def refuse_keys_in_files(label: str, keys: list[str], names: list[str]) -> None:
+    """Refuse a folder key=value whose key is a column of the files as well: either could be meant."""
     known = {name.lower(): name for name in names}
-    for part in paths:
-        for key in (folder.partition("=")[0] for folder in part.parent.parts if "=" in folder):
-            if key.lower() in known:
-                raise InputError(
-                    f"{label}: column {known[key.lower()]!r} stands in the files and in folder names such as {key}=...: rename one"
-                )
+    for key in keys:
+        if unquote(key).lower() in known:
+            raise InputError(
+                f"{label}: column {shortened(known[unquote(key).lower()], 80)} stands in the files and in folder names such as "
+                f"{shortened(key, 80)[1:-1]}=...: rename one"
+            )
 
 
 def csv_source(
@@ -256,19 +344,22 @@ def csv_source(
         plain = csv_files.is_utf8(rules.encoding) and not surveys[part].mixed_line_ends
         return part if plain else csv_files.as_plain_utf8(part, rules.encoding, scratch)
 
-    def read(chosen: list[Path]) -> duckdb.DuckDBPyRelation:
-        plain = [readable(part) for part in chosen]
-        return csv_files.read_csv(connection, plain, len(names), delimiter, in_parallel)
+    plain = {part: readable(part) for part in paths}
+
+    def read(chosen: list[Path], parallel: bool = False) -> duckdb.DuckDBPyRelation:
+        return csv_files.read_csv(connection, [plain[part] for part in chosen], len(names), delimiter, parallel)
 
     def line(part: Path, row: int) -> int | None:
         return csv_files.line_number(part, rules.encoding, delimiter, row)
 
     columns = {name: f"c{i}" for i, name in enumerate(names)}
     place = partial(place_in, paths, read, line)
-    lines = read(paths)
+    lines = read(paths, in_parallel)
     return Source(
-        label, columns, types_of(lines), place, lines, lambda failure: csv_files.explain(failure, label, paths)
-    )
+        label, columns, types_of(lines), place, lines, lambda failure: csv_files.explain(failure, label, paths),
+        # What several threads may read is cut into blocks, which even a single one takes in any order.
+        reread=partial(read, paths), delimiter=delimiter,
+    )  # fmt: skip
 
 
 def place_in(
@@ -323,4 +414,6 @@ def refuse_twins(label: str, names: list[str]) -> None:
     """Refuse a source with two columns of one name."""
     twins = [name for name, times in Counter(names).items() if times > 1 and name]
     if twins:
-        raise InputError(f"{label}: column {twins[0]!r} stands {names.count(twins[0])} times: rename or remove one")
+        # What is no name of a column may be a customer, where the header is missing.
+        told = f"column {shortened(twins[0], 80)}" if NAME_LIKE.fullmatch(twins[0]) else "a column's name"
+        raise InputError(f"{label}: {told} stands {names.count(twins[0])} times: rename or remove one")

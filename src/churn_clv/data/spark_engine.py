@@ -49,7 +49,7 @@ def spark_session(master: str | None = None) -> SparkSession:
         from pyspark.sql import SparkSession
     except ImportError:
         raise InputError(
-            "engine: spark needs PySpark, which is not installed: pip install 'churn-clv[spark]' (and Java 17)"
+            "data.engine: spark needs PySpark, which is not installed: pip install 'churn-clv[spark]' (and Java 17)"
         ) from None
     if SparkSession.getActiveSession() is not None:
         return SparkSession.builder.getOrCreate()  # not the active one itself, which may be a log's own

@@ -13,7 +13,7 @@ import pandas as pd
 
 from churn_clv.data import csv_files, engine
 from churn_clv.data.contract import ReadingRules, setting
-from churn_clv.data.sources import Header, data_files, expanded, frame_source, kind_of, refuse_twins
+from churn_clv.data.sources import Header, data_files, expanded, foreign_type, frame_source, kind_of, refuse_twins
 from churn_clv.data.spark_engine import failures
 from churn_clv.errors import InputError, shortened
 
@@ -142,7 +142,7 @@ def _of_columns(
     for name, field in zip(names, plain.schema.fields, strict=True):
         column, kind = _as_duckdb(field.name, field.dataType, stored.get(name))
         chosen.append(column.alias(field.name))
-        types[field.name] = kind
+        types[field.name] = (name in stored and foreign_type(stored[name])) or kind
     return SparkSource(label, dict(zip(names, types, strict=True)), types, _nowhere, plain.select(*chosen), explain)
 
 
@@ -196,7 +196,8 @@ def _csv(path: Path, paths: list[Path], rules: ReadingRules, session: SparkSessi
         )
 
     types = dict.fromkeys(columns, "VARCHAR")
-    return SparkSource(path.name, dict(zip(names, columns, strict=True)), types, _nowhere, lines, explain)
+    named = dict(zip(names, columns, strict=True))
+    return SparkSource(path.name, named, types, _nowhere, lines, explain, delimiter=delimiter)
 
 
 def _charset(label: str, encoding: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,12 +14,12 @@ import duckdb
 import pandas as pd
 
 from churn_clv.data import engine
-from churn_clv.data.cleaning import CleaningReport, refuse, report_on
+from churn_clv.data.cleaning import CleaningReport, reasons_against, refuse, report_on
 from churn_clv.data.contract import Columns, ReadingRules, ValueIs, check_margin, known_zone, setting, unknown_zone
 from churn_clv.data.roles import roles
 from churn_clv.data.scratch import scratch
 from churn_clv.data.sources import Header, Source, open_source
-from churn_clv.errors import InputError
+from churn_clv.errors import InputError, shortened
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ def stage_sound(
 ) -> None:
     """Stage the lines and refuse what is broken; `called` says what the lines are."""
     stage(connection, source, columns, rules)
-    if engine.run(connection, engine.query("refusals")):
+    if reasons_against(connection, source):
         # Several threads stage rows in any order; only one tells the right line of the file.
         with engine.one_thread(connection):
-            stage(connection, source, columns, rules)
+            stage(connection, source.in_order(), columns, rules)
     refuse(connection, source, columns, rules, called)
 
 
@@ -187,6 +188,7 @@ def check_manner(connection: duckdb.DuckDBPyConnection, rules: ReadingRules) -> 
         raise unknown_zone(rules.timezone) from None
     if rules.date_format is None:
         return
+    check_date_format(rules.date_format)
     try:
         engine.run(connection, "SELECT try_strptime('', $format) IS NULL", {"format": rules.date_format})
     except duckdb.Error:
@@ -194,6 +196,25 @@ def check_manner(connection: duckdb.DuckDBPyConnection, rules: ReadingRules) -> 
             f"date_format {rules.date_format!r} is no strptime pattern: write for example '%d/%m/%Y %H:%M' "
             f"as {setting('date_format')}"
         ) from None
+
+
+def check_date_format(pattern: str) -> None:
+    """Refuse a pattern that tells no day, or a zone by its letters, which stand for several zones.
+
+    >>> check_date_format("%d.%m.%Y")
+    """
+    parts = set(re.findall(r"%-?(.)", pattern))
+    if "Z" in parts:
+        raise InputError(
+            f"date_format {shortened(pattern, 80)}: letters of zones (%Z) are not read, since they stand for several: write offsets "
+            "such as +0100 and %z, or local times without a zone"
+        )
+    tells_day = parts & set("xc") or (parts & set("Yy") and ("j" in parts or ("d" in parts and parts & set("mbB"))))
+    if not tells_day and not {"G", "V"} <= parts and parts <= set("aAbBcdfgGHIjmMnpSuUVwWxXyYz%-"):
+        raise InputError(
+            f"date_format {shortened(pattern, 80)}: a day, a month and a year are needed: write for example '%d/%m/%Y' as "
+            f"{setting('date_format')}"
+        )
 
 
 def number_pattern(decimal: str) -> str:

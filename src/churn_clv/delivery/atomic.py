@@ -52,9 +52,14 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
 
 def whole_file(final: Path, write: Callable[[Path], object]) -> None:
-    """Write a file in a hidden folder beside `final`, flush it to disk, then put it in place of the old one in one step."""
+    """Write a file in a hidden folder beside `final`, flush it to disk, then put it in place of the old one in one step.
+
+    Who may read the old one may read the new one, and nobody else.
+    """
     with named_errors(final), scratch(final.parent) as folder:
         write(folder / final.name)
+        if final.exists():
+            shutil.copymode(final, folder / final.name)
         flush(folder / final.name)
         os.replace(folder / final.name, final)
         flush(final.parent)
@@ -102,9 +107,7 @@ def existing(path: Path) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a place that cannot hold a folder, before any work is done for it; nothing is created.
-
-    What a process that is gone left unfinished there, or beside it, is cleared away.
+    """Refuse a place that cannot hold a folder, before any work is done for it; nothing is changed there.
 
     Raises
     ------
@@ -114,5 +117,3 @@ def check_writable(folder: Path) -> None:
     nearest = existing(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"{folder}: cannot be written: {nearest} is {'read-only' if nearest.is_dir() else 'a file'}")
-    for place in (folder, folder.parent):
-        clear_dead(place)

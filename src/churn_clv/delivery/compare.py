@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from churn_clv.config import shareable
 from churn_clv.delivery.run_tags import flat
 from churn_clv.delivery.store import check_store
 from churn_clv.errors import InputError
@@ -160,7 +161,7 @@ def paired_sentences(runs: Sequence[ComparedRun], only: Sequence[tuple[str, str]
 
 def _of_folder(folder: Path) -> ComparedRun:
     content = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    settings = shareable(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
     stages = content.get("seconds", {})
     metrics = content["metrics"] | {"seconds/total": float(sum(stages.values()))}
     return ComparedRun(

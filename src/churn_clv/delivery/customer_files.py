@@ -14,6 +14,7 @@ from churn_clv.customer_table import Column
 from churn_clv.data import csv_files
 from churn_clv.data.contract import ReadingRules
 from churn_clv.data.sources import data_files, kind_of
+from churn_clv.delivery.spreadsheet import spreadsheet_plain
 from churn_clv.errors import InputError, shortened
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _csv_batches(
             file.path, sep=file.delimiter, decimal=rules.decimal, encoding=rules.encoding, header=0, names=[*file.columns],
             usecols=names, dtype={name: kind for name, kind in text.items() if name in names}, index_col=False, low_memory=False, chunksize=rows,
         ) as batches:  # fmt: skip
-            yield from batches
+            yield from map(spreadsheet_plain, batches)
     except UnicodeDecodeError:
         raise csv_files.wrong_encoding(file.path, rules.encoding) from None
     except (ValueError, OSError, EOFError):

@@ -61,7 +61,7 @@ def write_first_config(log: Path, out: Path | None) -> tuple[Path, list[str]]:
         hint = "; init only guesses: write a config with that key yourself" if " in a config" in str(error) else ""
         raise InputError(f"{error}{hint}") from None
     content = yaml.safe_dump({"name": name, "data": data, "windows": windows}, sort_keys=False)
-    header = f"# A first guess from {log.name}: check the columns and dates, then run churn-clv train {path}\n"
+    header = f"# A first guess from {log.name}: read the columns and dates, then run churn-clv check {path}\n"
     whole_file(path, lambda p: p.write_text(header + content, encoding="utf-8"))
     return path, remarks
 

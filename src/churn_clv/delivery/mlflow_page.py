@@ -8,10 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.delivery.leaderboard import leaderboard_of, page_of, prepare_leaderboard
@@ -35,9 +36,15 @@ from churn_clv.errors import InputError
 PAGE = "mlflow.json"
 
 
+class ExperimentDeleted(InputError):
+    """The experiment is in MLflow's bin: nothing can be logged there until it is restored."""
+
+
 @dataclass(frozen=True)
 class Child:
     """A run below a page: an origin, or a trial of a search."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     tags: dict[str, str]
@@ -49,6 +56,8 @@ class Child:
 class Page:
     """One run of MLflow. config: YAML; data: name and fingerprint; tables: name -> JSON, split; files: path in the folder and
     artifact folder; model: the registered model of the folder's `model`; challenger: whether it gets that alias."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     experiment: str
@@ -114,21 +123,73 @@ def log_later(folder: Path) -> Logged:
     Raises
     ------
     InputError
-        If the folder has nothing that is left to log, or the store does not take it.
+        As `waiting_page`, or if the store does not take it.
+    """
+    return log_page(waiting_page(folder), folder)
+
+
+def waiting_page(folder: Path) -> Page:
+    """Return what MLflow has not taken of a folder.
+
+    Raises
+    ------
+    InputError
+        If the folder has nothing that is left to log, or its page is damaged or names what lies outside the folder.
     """
     try:
-        content = json.loads((folder / PAGE).read_text(encoding="utf-8"))
+        page = TypeAdapter(Page).validate_python(json.loads((folder / PAGE).read_text(encoding="utf-8")))
+        for table in page.tables.values():
+            _frame(table)
     except OSError:
         raise InputError(
             f"{folder}: holds no {PAGE}, so nothing of it is left to log: MLflow has it, or it is no folder of a run"
         ) from None
-    children = [Child(**child) for child in content.pop("children")]
-    return log_page(Page(**content, children=children), folder)
+    except ValidationError as error:
+        raise _damaged(folder, f"{error.error_count()} of its entries are missing or of another kind") from None
+    except (ValueError, TypeError, RecursionError):  # not UTF-8, cut, no JSON, or not of a table
+        raise _damaged(folder, "it is not the JSON that was written there") from None
+    _refuse_outside(page, folder)
+    return page
+
+
+def check_experiment(name: str) -> None:
+    """Refuse an experiment that is deleted in MLflow, before any work is done for it; none is made.
+
+    Raises
+    ------
+    InputError
+        If it is deleted, or the store does not answer.
+    """
+    try:
+        _found_experiment(name)
+    except refusals() as error:
+        store = without_credentials(os.environ["MLFLOW_TRACKING_URI"])
+        raise InputError(f"MLFLOW_TRACKING_URI: the store {store} does not answer: {cause_of(error)}") from None
 
 
 def digest_of(model: Path) -> str:
     """Return the SHA-256 of a model folder's list of digests: who knows it from elsewhere knows every file."""
     return hashlib.sha256((model / DIGESTS).read_bytes()).hexdigest()
+
+
+def _frame(table: str) -> pd.DataFrame:
+    return pd.DataFrame(**json.loads(table))
+
+
+def _damaged(folder: Path, why: str) -> InputError:
+    return InputError(f"{folder / PAGE}: is damaged or of another version: {why}; delete it, or run the training again")
+
+
+def _refuse_outside(page: Page, folder: Path) -> None:
+    """Refuse a page by which a file from elsewhere would leave this machine: who wrote the folder need not be its user."""
+    for name in [name for entry in page.files for name in entry if name is not None] + [*page.tables]:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+            raise _damaged(folder, "it names a file outside its folder")
+    for name in [*(name for name, _ in page.files), *(["model"] if page.model else [])]:
+        parts = [folder / part for part in (PurePosixPath(name), *PurePosixPath(name).parents) if part.name]
+        if any(path.is_symlink() for path in (*parts, *(folder / name).rglob("*"))):
+            raise _damaged(folder, "it names a link, which may lead outside its folder")
 
 
 def _log_content(page: Page, folder: Path) -> None:
@@ -144,7 +205,7 @@ def _log_content(page: Page, folder: Path) -> None:
         path = folder / name
         mlflow.log_artifacts(str(path), place) if path.is_dir() else mlflow.log_artifact(str(path), place)
     for name, table in page.tables.items():
-        mlflow.log_table(pd.DataFrame(**json.loads(table)), f"{name}.json")
+        mlflow.log_table(_frame(table), f"{name}.json")
     if page.model is None:
         mlflow.log_metrics(page.metrics)
 
@@ -210,14 +271,14 @@ def _run(experiment: str, name: str, tags: dict[str, str], nested: bool = False)
 def _said_of(folder: Path) -> Iterator[None]:
     """Say in one line that the store does not take a run, and what to do."""
     quiet()
+    later = f"the run itself is complete in {folder}; log it later: churn-clv log {folder}"
     try:
         yield
+    except ExperimentDeleted as error:
+        raise InputError(f"{error}; {later}") from None
     except refusals() as error:
         store = without_credentials(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
-        raise InputError(
-            f"MLflow at {store} did not take the run: {cause_of(error)}; the run itself is "
-            f"complete in {folder}; log it later: churn-clv log {folder}"
-        ) from None
+        raise InputError(f"MLflow at {store} did not take the run: {cause_of(error)}; {later}") from None
 
 
 def _dataset(name: str, fingerprint: str) -> Any:
@@ -228,12 +289,26 @@ def _dataset(name: str, fingerprint: str) -> Any:
     return MetaDataset(CodeDatasetSource(tags={}), name=name, digest=fingerprint)
 
 
-def _experiment(name: str) -> str:
+def _found_experiment(name: str) -> str | None:
     import mlflow
 
     found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        return None
+    if found.lifecycle_stage == "deleted":
+        raise ExperimentDeleted(
+            f"the experiment {name!r} is deleted in MLflow: restore it (mlflow experiments restore --experiment-id "
+            f"{found.experiment_id}), or set tracking.experiment to another name"
+        )
+    return str(found.experiment_id)
+
+
+def _experiment(name: str) -> str:
+    import mlflow
+
+    found = _found_experiment(name)
     if found is not None:
-        return str(found.experiment_id)
+        return found
     local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite")
     return str(
         mlflow.create_experiment(name, artifact_location=Path(DEFAULT_ARTIFACTS).resolve().as_uri() if local else None)

@@ -44,7 +44,6 @@ class Monitored:
     names: tuple[str, str]
     unit: Unit
     experiment: str
-    smallest_group: int
     remarks: tuple[str, ...] = ()
 
 
@@ -86,9 +85,10 @@ def monitor_model(
         before.as_of, after.as_of, limits_of(model.about["metrics"]),
     )  # fmt: skip
     config = load_config(run / "config.yaml")
+    found = replace(found, smallest_group=config.privacy.smallest_group)
     unit = Unit(models.settings.currency, models.settings.value_is)
     return Monitored(
-        found, run, (before.name, after.name), unit, config.tracking.experiment, config.privacy.smallest_group, after.remarks,
+        found, run, (before.name, after.name), unit, config.tracking.experiment, after.remarks
     )  # fmt: skip
 
 
@@ -108,8 +108,7 @@ def write_monitoring(monitored: Monitored, root: Path, started: datetime) -> Pat
     """Write monitor.html and monitor.json into ``root/<config>-monitor/<time>/`` and return that folder."""
     found = monitored.found
     page = render_monitor_page(
-        found, monitor_figures_of(found, monitored.unit, monitored.smallest_group), unit=monitored.unit,
-        names=monitored.names, smallest=monitored.smallest_group,
+        found, monitor_figures_of(found, monitored.unit), unit=monitored.unit, names=monitored.names,
         model_name=f"{monitored.run.parent.name} {monitored.run.name}", generated_at=started,
     )  # fmt: skip
     content = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,13 @@ from churn_clv.evaluation.labels import Unit, day, percent, rounded
 from churn_clv.evaluation.promises import KeptPromise
 from churn_clv.evaluation.same_age import FEWEST
 from churn_clv.monitoring import Monitoring
+from churn_clv.segments.small_groups import in_words as told
 from churn_clv.segments.small_groups import (
-    SMALLEST_GROUP,
     withheld,
     withheld_moves,
     withheld_words,
     without_small_groups,
 )
-from churn_clv.segments.small_groups import in_words as told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +60,7 @@ GLOSSARY = [
 _DASH = "–"  # noqa: RUF001 (typography)
 
 
-def monitor_figures_of(found: Monitoring, unit: Unit, smallest: int = SMALLEST_GROUP) -> dict[str, Figure]:
+def monitor_figures_of(found: Monitoring, unit: Unit) -> dict[str, Figure]:
     """Draw the figures of a monitoring, by name; the promise only where it can be judged."""
     from churn_clv.evaluation.monitor_figures import drift_figure, promise_figure, score_shares
     from churn_clv.evaluation.movement_figures import migration_figure
@@ -74,7 +73,7 @@ def monitor_figures_of(found: Monitoring, unit: Unit, smallest: int = SMALLEST_G
         names = {str(name): in_words(str(name)) for name in found.drift.index}
         figures["drift"] = drift_figure(found.drift, names, found.limits.drift)
     figures["scores"] = score_shares(found.distributions, unit, days, found.horizon_days)
-    figures["migration"] = migration_figure(found.migration, *days, found.segments, smallest)
+    figures["migration"] = migration_figure(found.migration, *days, found.segments, found.smallest_group)
     return figures
 
 
@@ -86,7 +85,6 @@ def render_monitor_page(
     names: tuple[str, str],
     model_name: str,
     generated_at: datetime,
-    smallest: int = SMALLEST_GROUP,
 ) -> str:
     """Write a monitoring as one HTML page that needs no network and holds no customer ids.
 
@@ -96,29 +94,36 @@ def render_monitor_page(
         From `monitor_figures_of`.
     names
         What the earlier and the later customers were read from, as shown on the page.
-    smallest
-        Groups of fewer customers are left out; see `churn_clv.segments.small_groups`.
     """
     page = {
-        "verdict": found.verdict, "meant": MEANT[found.verdict], "headline": _headline(found, unit, smallest),
+        "verdict": found.verdict, "meant": MEANT[found.verdict], "headline": _headline(found, unit),
         "reasons": [reason.sentence for reason in found.reasons], "blind": _blind(found, unit),
         "days": (day(found.as_of_before), day(found.as_of_after)), "elapsed": found.elapsed_days,
-        "horizon": found.horizon_days, "customers": found.customers, "no_promise": found.no_promise,
-        "promise_tables": _promise_tables(found, unit, smallest), "promise_words": _promise_words(found),
-        "drift_words": _drift_words(found), "drift_table": _drift_table(found), "unknown": _unknown(found, smallest),
-        "moved": _moved(found), "pictures": _pictures(found, figures, smallest), "glossary": _glossary(unit), "limits": found.limits,
+        "horizon": found.horizon_days, "customers": _counts(found), "no_promise": found.no_promise,
+        "promise_tables": _promise_tables(found, unit), "promise_words": _promise_words(found),
+        "drift_words": _drift_words(found), "drift_table": _drift_table(found), "unknown": _unknown(found),
+        "moved": _moved(found), "pictures": _pictures(found, figures), "glossary": _glossary(unit), "limits": found.limits,
         "names": names, "model_name": model_name, "generated_at": moment(generated_at), "versions": versions(),
         "fewest": FEWEST,
     }  # fmt: skip
     return rendered("monitor_page.html.j2", page)
 
 
-def _headline(found: Monitoring, unit: Unit, smallest: int) -> list[tuple[str, str]]:
-    customers, judged = found.customers, int((found.drift["compared"] != NOBODY).sum())
+def _counts(found: Monitoring) -> dict[str, str]:
+    """How many customers the two days have, in words, as far as that is told."""
+    left, smallest = found.customers.withheld(found.smallest_group), found.smallest_group
+    return {
+        name: "not shown" if name in left and count >= smallest else told(count, smallest)
+        for name, count in found.customers._asdict().items()
+    }
+
+
+def _headline(found: Monitoring, unit: Unit) -> list[tuple[str, str]]:
+    customers, judged = _counts(found), int((found.drift["compared"] != NOBODY).sum())
     lines = [
         (
-            f"{customers.both:,}",
-            f"customers known on both days; {told(customers.new, smallest)} are new, {told(customers.gone, smallest)} are missing now",
+            customers["both"],
+            f"customers known on both days; {customers['new']} are new, {customers['gone']} are missing now",
         )
     ]
     if found.promise is not None:
@@ -148,7 +153,8 @@ def _promise_words(found: Monitoring) -> list[str]:
     if kept is None:
         return []
     left = found.customers.before - kept.customers
-    apart = f" {left:,} others are missing now, or their history was rewritten, and are left out." if left else ""
+    others = "Others" if found.customers.withheld(found.smallest_group) else f"{left:,} others"
+    apart = f" {others} are missing now, or their history was rewritten, and are left out." if left else ""
     whole = "" if found.elapsed_days == found.horizon_days else f", not the {found.horizon_days} days of the scores"
     error, noise = (f"{100 * share:.1f}" for share in (kept.calibration_error, kept.calibration_error_noise))
     return [
@@ -159,12 +165,8 @@ def _promise_words(found: Monitoring) -> list[str]:
     ]  # fmt: skip
 
 
-def _promise_tables(found: Monitoring, unit: Unit, smallest: int) -> list[Table]:
-    return (
-        []
-        if found.promise is None
-        else [_totals(found, found.promise, unit), _segments(found, found.promise, unit, smallest)]
-    )
+def _promise_tables(found: Monitoring, unit: Unit) -> list[Table]:
+    return [] if found.promise is None else [_totals(found, found.promise, unit), _segments(found, found.promise, unit)]
 
 
 def _totals(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
@@ -189,9 +191,10 @@ def _totals(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
     return Table(caption, ["What", *head[1:]], [("", rows)])
 
 
-def _segments(found: Monitoring, kept: KeptPromise, unit: Unit, smallest: int) -> Table:
+def _segments(found: Monitoring, kept: KeptPromise, unit: Unit) -> Table:
     head = ["Segment on the earlier day", "Customers", "Promised without a purchase", "Realised", "95 % interval"]
     head += [f"Promised {unit.noun} a customer", f"Realised {unit.noun} a customer", "95 % interval"]
+    smallest = found.smallest_group
     shown = without_small_groups(kept.by_segment[kept.by_segment["customers"] > 0], smallest)
     rows = [
         [
@@ -291,11 +294,11 @@ def _p_value(value: float) -> Cell:
     return Cell("under .001" if value < 0.001 else rounded(value, 2), float(value))
 
 
-def _unknown(found: Monitoring, smallest: int) -> Table | None:
+def _unknown(found: Monitoring) -> Table | None:
     if found.unknown.empty:
         return None
     rows = [
-        [Cell(in_words(str(name))), *_few(row, smallest), count_cell(row["categories"])]
+        [Cell(in_words(str(name))), *_few(row, found.smallest_group), count_cell(row["categories"])]
         for name, row in found.unknown.iterrows()
     ]  # fmt: skip
     head = ["Column", "Customers", "Share", "Different unknown categories"]
@@ -315,7 +318,7 @@ def _moved(found: Monitoring) -> str:
     if not stayed.customers:
         return "Nobody was placed on both days."
     return (
-        f"{percent(stayed.stayed)} of the {stayed.customers:,} customers placed on both days are in the same segment "
+        f"{percent(stayed.stayed)} of the customers placed on both days are in the same segment "
         f"(kappa {stayed.kappa:.2f}), by the same cuts. Moving is what customers do: it raises no alarm."
     )
 
@@ -326,7 +329,7 @@ def _glossary(unit: Unit) -> list[tuple[str, str]]:
     return GLOSSARY + [(term.format(n=unit.noun), text.format(n=unit.noun)) for term, text in TERMS if term in shared]
 
 
-def _pictures(found: Monitoring, figures: Mapping[str, Figure], smallest: int) -> dict[str, list[Picture]]:
+def _pictures(found: Monitoring, figures: Mapping[str, Figure]) -> dict[str, list[Picture]]:
     words = {
         "promise": (
             "Left: the shaded range is as promised; an interval that reaches 1 may be chance. Right: points on the dashed line are as promised.",
@@ -345,18 +348,20 @@ def _pictures(found: Monitoring, figures: Mapping[str, Figure], smallest: int) -
         "migration": (
             "From each row's segment to each column's.",
             "Heat map: which share of each segment of the earlier day is in which segment on the later day. Row by row: "
-            f"{_row_words(found.migration, found.segments, smallest)}.",
+            f"{_row_words(found)}.",
         ),
     }  # fmt: skip
     return {name: [picture(figures[name], *text)] if name in figures else [] for name, text in words.items()}
 
 
-def _row_words(migration: pd.DataFrame, segments: Sequence[str], smallest: int) -> str:
+def _row_words(found: Monitoring) -> str:
     """Who stayed, segment by segment, for readers who cannot see the figure."""
+    migration, smallest = found.migration, found.smallest_group
     words, hidden = [], withheld_moves(migration, smallest)
-    few = withheld(migration.sum(axis=1), smallest)
-    for name in segments:
+    few, known = withheld(migration.sum(axis=1), smallest), "before" not in found.customers.withheld(smallest)
+    for name in found.segments:
         total = int(migration.loc[name].sum())
         if total and not few[name] and not hidden.loc[name, name]:
-            words.append(f"{name}, {percent(migration.loc[name, name] / total)} of {total:,} stayed")
+            of_all = f" of {total:,}" if known else ""
+            words.append(f"{name}, {percent(migration.loc[name, name] / total)}{of_all} stayed")
     return "; ".join(words)

@@ -153,15 +153,17 @@ def _chunks(scoring: ScoringModel, path: Path, names: list[str]) -> Iterator[pd.
     import pandas as pd
 
     from churn_clv.customer_table import table_columns
+    from churn_clv.delivery.spreadsheet import spreadsheet_plain
 
     kinds = {column.name: column.kind for column in table_columns(scoring.models)} | {"customer_id": "text"}
     read = [name for name in names if name in kinds]
     text = {name: "str" for name in read if kinds[name] == "text"}
     empty = {name: [""] if name in text else _EMPTY for name in read}
     try:
-        yield from pd.read_csv(
+        chunks = pd.read_csv(
             path, usecols=read, dtype=text, na_values=empty, keep_default_na=False, chunksize=_CHUNK, index_col=False
         )
+        yield from map(spreadsheet_plain, chunks)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no CSV: {error}") from None
 

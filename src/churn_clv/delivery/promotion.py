@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from churn_clv.backtest import Backtest
-from churn_clv.config import Config
+from churn_clv.config import Config, load_config
 from churn_clv.data.fingerprint import fingerprint
 from churn_clv.delivery.champions import Candidate, champion_of, crown_version, find
 from churn_clv.delivery.model_folder import DIGESTS, read_model
@@ -143,6 +143,8 @@ def logged_run(candidate: Candidate) -> LoggedRun:
     }
     if "auto" in used.values():
         raise InputError(f"{candidate}: its run did not log the methods it chose (an older churn-clv); train again")
+    data = content.get("data")
+    rules = data.pop("drop_rows", []) if isinstance(data, dict) else []
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -150,7 +152,8 @@ def logged_run(candidate: Candidate) -> LoggedRun:
         raise InputError(
             f"{candidate}: its logged config is not one of this churn-clv ({where}); train again"
         ) from None
-    _refuse_hidden_ids(config, candidate)
+    if rules:
+        config = _with_its_rules(config, candidate, run.data.tags.get("run_folder", ""))
     calibrated = run.data.params.get("methods.calibrated") == "True"
     return LoggedRun(candidate, config, used, calibrated, dict(run.data.metrics), dict(run.data.tags))
 
@@ -293,14 +296,16 @@ def _config_content(client: Any, candidate: Candidate) -> dict[str, Any]:
     return dict(content)
 
 
-def _refuse_hidden_ids(config: Config, candidate: Candidate) -> None:
-    """MLflow is told how many customers a config leaves out, not who: such a log cannot be read again from there."""
-    hidden = [rule for rule in config.data.drop_rows if config.data.columns.customer_id in rule]
-    if hidden:
+def _with_its_rules(config: Config, candidate: Candidate, folder: str) -> Config:
+    """Take the rules that leave rows out from the run's folder: MLflow is told how many values they have, not which."""
+    path = Path("runs") / config.name / Path(folder).name / "config.yaml"
+    if not path.is_file():
         raise InputError(
-            f"{candidate}: data.drop_rows names customers, which MLflow was not told, so its log cannot be read again; "
-            "leave them out of the file instead, and train again"
+            f"{candidate}: data.drop_rows names values, which MLflow was not told, so its log can be read again only beside its "
+            f"run's folder, and {path} is not there"
         )
+    rules = load_config(path).data.drop_rows
+    return config.model_copy(update={"data": config.data.model_copy(update={"drop_rows": rules})})
 
 
 def _same_holdout(challenger: LoggedRun, champion: LoggedRun) -> bool:

@@ -192,14 +192,8 @@ def _unit_note(unit: Unit) -> str:
 
 
 def _shown_config(config: Config) -> str:
-    """Return the resolved config without the customer ids that a drop_rows rule may name."""
-    content = config.model_dump()
-    secret = config.data.columns.customer_id
-    content["data"]["drop_rows"] = [
-        {name: [f"{len(values)} values, not shown"] if name == secret else values for name, values in rule.items()}
-        for rule in content["data"]["drop_rows"]
-    ]
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    """Return the resolved config without the customers that a drop_rows rule may name."""
+    return yaml.safe_dump(config.shareable(), sort_keys=False, allow_unicode=True)
 
 
 def versions() -> list[tuple[str, str]]:

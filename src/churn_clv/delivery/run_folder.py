@@ -24,7 +24,7 @@ from churn_clv.errors import InputError
 from churn_clv.evaluation.figures import figures_of
 from churn_clv.evaluation.model_drawings import model_figures_of
 from churn_clv.evaluation.segment_drawings import segment_figures_of
-from churn_clv.evaluation.shown import shown_groups
+from churn_clv.evaluation.shown import margins_are_shown, shown_groups
 from churn_clv.everyone import PARTS
 from churn_clv.train import Run
 
@@ -158,6 +158,8 @@ def metrics_of(run: Run) -> dict[str, float]:
     few = {name for name in COUNTS if 0 < found.get(name, 0) < run.config.privacy.smallest_group}
     if "actions/contacted" in few:
         few |= {"actions/expected_profit", "actions/expected_outlay"}
+    if not margins_are_shown(run, run.judged_grid):
+        few |= {"grid/effective_cells"}
     return {name: value for name, value in found.items() if value == value and name not in few}
 
 

@@ -19,7 +19,7 @@ from churn_clv.customer_table import check_table, table_columns
 from churn_clv.data import engine
 from churn_clv.data.cleaning import CleaningReport
 from churn_clv.data.log_parts import parts_of
-from churn_clv.data.sources import data_files
+from churn_clv.data.sources import data_files, expanded
 from churn_clv.delivery.batch import given, open_new_log
 from churn_clv.delivery.customer_files import CustomerFile, customer_files, read_batches
 from churn_clv.delivery.database import DatabaseTable, copy_table, database_table, is_address, rows_of
@@ -52,7 +52,7 @@ class ScoreInput:
 
     @property
     def path(self) -> Path | None:
-        return None if is_address(self.source) else Path(self.source).expanduser()
+        return None if is_address(self.source) else expanded(self.source)
 
     @property
     def label(self) -> str:
@@ -68,7 +68,7 @@ class ScoreInput:
 
 
 def _stamps(path: Path) -> list[list[Any]]:
-    stats = {file: file.stat() for file in data_files(path.expanduser())}
+    stats = {file: file.stat() for file in data_files(expanded(path))}
     return [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()]
 
 

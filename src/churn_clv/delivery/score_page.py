@@ -10,7 +10,7 @@ import pandas as pd
 
 from churn_clv.delivery.atomic import whole_file
 from churn_clv.delivery.tables import read_table
-from churn_clv.errors import InputError, shortened
+from churn_clv.errors import InputError
 from churn_clv.segments.small_groups import SMALLEST_GROUP, withheld_words, without_small_groups
 
 NEEDED = ["value_tier", "risk_tier", "segment", "action", "expected_spend", "value_at_risk", "clv", "churn_probability",
@@ -54,11 +54,10 @@ def _check(frame: pd.DataFrame, scores: Path) -> None:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise InputError(f"{scores}: column {name!r} holds text where numbers belong: score again")
     for name in ("value_tier", "risk_tier"):
-        unknown = [
-            tier for tier in frame[name].unique() if tier not in _TIERS and not _NUMBERED_TIER.fullmatch(str(tier))
-        ]
+        known = [tier for tier in frame[name].unique() if tier in _TIERS or _NUMBERED_TIER.fullmatch(str(tier))]
+        unknown = int((~frame[name].isin(known)).sum())
         if unknown:
-            raise InputError(f"{scores}: column {name!r} holds {shortened(unknown[0])}, which is no tier: score again")
+            raise InputError(f"{scores}: column {name!r} holds what is no tier in {unknown:,} rows: score again")
 
 
 def render_score_page(scores: pd.DataFrame, name: str) -> str:
@@ -76,6 +75,7 @@ def render_score_page(scores: pd.DataFrame, name: str) -> str:
     return template.render(
         name=name,
         scores=scores,
+        smallest=SMALLEST_GROUP,
         cells=ordered,
         left=withheld_words(cells, SMALLEST_GROUP, cells["segment"]),
         as_of=scores["as_of"].iloc[0],

@@ -10,7 +10,7 @@ import pandas as pd
 from churn_clv.delivery.report_tables import Cell, Table, count_cell, share_cell
 from churn_clv.delivery.segment_tables import in_unit, number, titled
 from churn_clv.evaluation.labels import Unit, day, feature, rounded
-from churn_clv.evaluation.shown import shown_changes, shown_groups
+from churn_clv.evaluation.shown import shown_changes, shown_groups, withheld_ways
 from churn_clv.segments.migration import moves, stability
 from churn_clv.segments.small_groups import in_words, withheld_words
 
@@ -95,8 +95,9 @@ def _moved(run: Run, movement: Movement) -> list[list[Cell]]:
     grid, rows = run.judged_models.grid, [stayed]
     for (axis, move), words in MOVES.items():
         order = grid.value_tiers if axis == "value_tier" else grid.risk_tiers
-        count = int((moves(before[axis], after[axis], order)["move"] == move).sum())
-        if 0 < count < run.config.privacy.smallest_group:
+        made = moves(before[axis], after[axis], order)["move"].value_counts()
+        count = int(made.get(move, 0))
+        if withheld_ways(run, made.reindex(["up", "down", "stayed"], fill_value=0))[move]:
             rows.append([Cell(words), count_cell(np.nan), share_cell(np.nan), Cell("too few customers to be shown")])
         elif len(order) > 1:
             why = changes_words(shown_changes(run, movement.changes[axis]), move) if count else "nobody"

@@ -11,18 +11,18 @@ import pandas as pd
 from churn_clv.data.engine import quote
 from churn_clv.data.privacy import PSEUDONYM, pseudonyms
 from churn_clv.data.scratch import scratch
-from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_folder
-from churn_clv.delivery.tables import write_table
+from churn_clv.delivery.tables import read_table, write_table
 from churn_clv.errors import InputError, nearest
 from churn_clv.evaluation.shown import (
-    margins_are_shown,
     shown_acceptance,
+    shown_budgets,
     shown_changes,
     shown_cohorts,
     shown_groups,
     shown_moves,
     shown_profile,
+    shown_quality,
 )
 from churn_clv.everyone import Everyone, gather
 from churn_clv.segmentation import GRID, Segmentation
@@ -36,7 +36,7 @@ LISTED = [
     "rfm_segment", "lifecycle_stage", "value_class", "pareto_tier", "cluster", "map_cluster", "reasons",
 ]  # fmt: skip
 SUFFIXES = (".csv", ".parquet")
-AXES = ("value_tier", "risk_tier")
+_NUMBERS = ("expected_spend", "T", "recency")
 MOST_LISTS = 100
 LONGEST_NAME = 60
 # What Windows takes for devices, whatever the ending.
@@ -129,21 +129,15 @@ def tables_of(run: Run) -> dict[str, pd.DataFrame]:
         for m in found.movements for axis, table in m.changes.items()
     }, names=["before", "after", "axis"]).droplevel(-1)  # fmt: skip
     tables = {
-        "acceptance": shown_acceptance(run), "quality": found.quality.drop(columns="missing_ids"),
+        "acceptance": shown_acceptance(run), "quality": shown_quality(run),
         **{f"outcomes_{name}": shown_groups(run, table) for name, table in found.outcomes.items()},
-        **{f"budget_{name}": shown_groups(run, table) for name, table in found.budgets.items() if name in _shown_axes(run)},
+        **{f"budget_{name}": table for name, table in shown_budgets(run).items()},
         **{f"profile_{name}": shown_profile(run, name)[1] for name in found.profiles},
         **{name: table.rename_axis("from") for name, table in moved.items()}, "what_changed": changed,
         "cohorts": cohorts.table, "cohort_activity": cohorts.activity,
         "cohort_calibration": cohorts.calibration, "cohort_fit": cohorts.fit,
     }  # fmt: skip
     return tables if cohorts.payback is None else tables | {"payback": cohorts.payback}
-
-
-def _shown_axes(run: Run) -> list[str]:
-    """The divisions whose budgets are shown: with the sums of its rows and columns, left out cells of the grid could be found."""
-    names = list(run.segmentation.budgets)
-    return names if margins_are_shown(run, run.production_grid) else [n for n in names if n not in AXES]
 
 
 def lists_of(scores: Path, scheme: str, folder: Path, key: bytes | None = None) -> list[Path]:
@@ -161,10 +155,13 @@ def lists_of(scores: Path, scheme: str, folder: Path, key: bytes | None = None) 
     """
     if scores.is_dir():
         return _lists_of_everyone(scores, scheme, folder, key)
-    table = read_small_table(scores, text_column="customer_id").reset_index()
-    missing = [name for name in ("customer_id", "expected_spend", "T", "recency") if name not in table]
+    table = read_table(scores)
+    missing = [name for name in ("customer_id", *_NUMBERS) if name not in table]
     if missing:
         raise InputError(f"{scores}: no column {', '.join(missing)}, so these are no scores of a log")
+    text = [name for name in _NUMBERS if not pd.api.types.is_numeric_dtype(table[name])]
+    if text:
+        raise InputError(f"{scores}: column {text[0]} holds text where numbers belong: score again")
     table = table.set_index("customer_id").assign(days_since_purchase=lambda t: t["T"] - t["recency"])
     if key is not None:
         table = table.set_axis(pseudonyms(table.index, key))

@@ -11,10 +11,10 @@ import pandas as pd
 from churn_clv.delivery.report_tables import WITHHELD, Cell, Table, count_cell, in_order, range_cell, share_cell
 from churn_clv.evaluation.labels import Unit, day, feature, percent, rounded
 from churn_clv.evaluation.segment_figures import feature_words
-from churn_clv.evaluation.shown import shown_groups, shown_profile
+from churn_clv.evaluation.shown import shown_groups, shown_profile, shown_quality
 from churn_clv.segments.playbook import NO_CONTACT
 from churn_clv.segments.schemes import in_order as scheme_order
-from churn_clv.segments.small_groups import withheld_words
+from churn_clv.segments.small_groups import CONTACTS, withheld_words
 
 if TYPE_CHECKING:
     from churn_clv.train import Run
@@ -44,6 +44,8 @@ def grid_budget(run: Run, unit: Unit) -> Table:
         rows = [_cell_row(run, key, cell, budget, unit) for key, cell in cells]
         groups.append((f"Value {tier}", rows))
     everybody = whole.sum(min_count=1)
+    if 0 < everybody["contacted"] < run.config.privacy.smallest_group:
+        everybody = everybody.mask(everybody.index.isin(CONTACTS))
     total = [Cell("All customers"), count_cell(everybody["customers"]), share_cell(1.0), Cell("")]
     groups.append(("Total", [total + _money(everybody, unit)]))
     head = ["Cell", "Customers", "Share", "What to do (channel)", *_money_heads(unit)]
@@ -141,7 +143,7 @@ def quality_table(run: Run, unit: Unit) -> Table:
             share_cell(row["spend_epsilon2"], 1), share_cell(row["churn_epsilon2"], 1), share_cell(row["stayed"]),
             number(row["kappa"], 2), share_cell(row["tree_accuracy"]), share_cell(row["in_reachable"]),
         ]
-        for name, row in run.segmentation.quality.iterrows()
+        for name, row in shown_quality(run).iterrows()
     ]  # fmt: skip
     return Table("Every view judged alike, on the same customers and what they did in the holdout", head, [("", rows)])
 

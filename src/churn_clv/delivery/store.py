@@ -34,11 +34,8 @@ _PATIENCE = {
 
 
 @contextmanager
-def prepared_store() -> Iterator[bool]:
-    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it.
-
-    Gives whether it is such a file.
-    """
+def prepared_store() -> Iterator[None]:
+    """Choose the store and, for a sqlite file, let one process at a time create it: concurrent first starts corrupt it."""
     import mlflow
 
     for name, value in {"MLFLOW_TRACKING_URI": DEFAULT_STORE, **_PATIENCE}.items():
@@ -46,35 +43,59 @@ def prepared_store() -> Iterator[bool]:
     uri = os.environ["MLFLOW_TRACKING_URI"]
     with store_lock() as local:
         try:
-            if local and not _file_of(uri).exists():
-                whole_file(_file_of(uri), _make_store)
+            if (file := store_file(uri)) is not None and not file.exists():
+                whole_file(file, _make_store)
         finally:
             mlflow.set_tracking_uri(uri)
         if local:
             mlflow.search_experiments(max_results=1)
-        yield local
+        yield
 
 
 def _make_store(file: Path) -> None:
     """Make the tables in a file that is not the store yet: what is stopped half-way there cannot be gone on with."""
     import mlflow
+    import sqlalchemy as sa
 
-    mlflow.set_tracking_uri(f"sqlite:///{file.absolute()}")
+    # Where the driver is named MLflow makes no folder, which it would by the name as it is quoted here.
+    mlflow.set_tracking_uri(str(sa.URL.create("sqlite+pysqlite", database=str(file.absolute()))))
     mlflow.search_experiments(max_results=1)
 
 
-def _file_of(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
+def backend(uri: str) -> str:
+    """Return what kind of store an address means: a database by its dialect, "http" and so on; "" for a folder.
+
+    >>> backend("sqlite+pysqlite:///mlflow.db"), backend("https://host"), backend("mlruns")
+    ('sqlite', 'https', '')
+    """
+    import sqlalchemy as sa
+
+    try:
+        return sa.make_url(uri).get_backend_name()
+    except sa.exc.ArgumentError:
+        return ""
+
+
+def store_file(uri: str) -> Path | None:
+    """Return the file of a sqlite store; None for one in memory, and for any other.
+
+    >>> store_file("sqlite:////x/ml.db?timeout=20").as_posix(), store_file("sqlite://"), store_file("http://host")
+    ('/x/ml.db', None, None)
+    """
+    import sqlalchemy as sa
+
+    file = sa.make_url(uri).database if backend(uri) == "sqlite" else None
+    return None if file in (None, "", ":memory:") else Path(file)
 
 
 @contextmanager
 def store_lock() -> Iterator[bool]:
     """Let one process at a time do what others must not come between; a server's store, of many machines, has no lock."""
-    uri = os.environ["MLFLOW_TRACKING_URI"]
-    if not uri.startswith("sqlite:///"):
+    file = store_file(os.environ["MLFLOW_TRACKING_URI"])
+    if file is None:
         yield False
         return
-    with Path(f"{_file_of(uri)}.lock").open("w") as lock:
+    with Path(f"{file}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield True
 
@@ -111,17 +132,28 @@ def cause_of(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     request = re.search(r"Caused by \w+\([\"'](.*?)[\"']\)+$", text)
     reason = request[1].rpartition(": ")[2] if request else text.partition(" [SQL: ")[0]
-    place = _file_of(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
-    if isinstance(error, OSError):
-        place = Path(str(error.filename2 or error.filename or tempfile.gettempdir()))
+    place = store_file(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE))
+    if place is None or isinstance(error, OSError):
+        named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+        place = Path(str(named or tempfile.gettempdir()))
     return without_credentials(reason)[:200] + room_left(place, error)
 
 
+def _whole_number(name: str) -> int:
+    text = os.environ.get(name, _PATIENCE[name])
+    if not text.strip().isdecimal():
+        raise InputError(f"{name}: {text!r} is not a whole number: MLflow reads no other")
+    return int(text)
+
+
+def _longest_wait() -> int:
+    """How many seconds a server's whole answer may take, every try of it together."""
+    return _whole_number("MLFLOW_HTTP_REQUEST_TIMEOUT") * (_whole_number("MLFLOW_HTTP_REQUEST_MAX_RETRIES") + 1) + 2
+
+
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _in_time(limit: int) -> Iterator[None]:
     """Give up on a server that answers drop by drop: no single wait is too long then, but all of them together."""
-    seconds, tries = (int(os.environ[f"MLFLOW_HTTP_REQUEST_{name}"]) for name in ("TIMEOUT", "MAX_RETRIES"))
-    limit = seconds * (tries + 1) + 2
 
     def give_up(signum: int, frame: object) -> None:
         raise InputError(f"no whole answer within {limit} s")
@@ -146,14 +178,28 @@ def check_store() -> None:
     InputError
         Naming the store, without credentials.
     """
+    with _answering():
+        end_dead_runs()
+
+
+def ask_store() -> None:
+    """See that a store answers, and end nothing there; see `check_store`."""
+    with _answering():
+        pass
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Work on a store that answers, in time where it is a server."""
     import mlflow
 
     quiet()
     told: tuple[type[Exception], ...] = (*refusals(), ImportError, InputError)
+    limit = _longest_wait() if store_file(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)) is None else 0
     try:
-        with prepared_store() as local, nullcontext() if local else _in_time():
+        with prepared_store(), _in_time(limit) if limit else nullcontext():
             mlflow.search_experiments(max_results=1)
-            end_dead_runs()
+            yield
     except told as error:
         store = without_credentials(os.environ["MLFLOW_TRACKING_URI"])
         raise InputError(f"MLFLOW_TRACKING_URI: the store {store} does not answer: {cause_of(error)}") from None

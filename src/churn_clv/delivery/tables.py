@@ -8,7 +8,7 @@ import pandas as pd
 
 from churn_clv.data.small_tables import read_small_table
 from churn_clv.delivery.atomic import whole_file
-from churn_clv.delivery.spreadsheet import spreadsheet_safe
+from churn_clv.delivery.spreadsheet import spreadsheet_plain, spreadsheet_safe
 from churn_clv.errors import InputError
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -33,7 +33,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by `write_table`, with customer_id as text.
+    """Read a table written by `write_table`, with customer_id as text and what it put before texts taken off.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     check_table_path(path)
     table = read_small_table(path, text_column="customer_id")
-    return table.reset_index() if path.suffix == ".parquet" else table
+    return table.reset_index() if path.suffix == ".parquet" else spreadsheet_plain(table)
 
 
 def check_table_path(path: Path) -> None:

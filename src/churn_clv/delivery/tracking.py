@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -19,7 +20,7 @@ from churn_clv.delivery.monitor_folder import Monitored
 from churn_clv.delivery.run_folder import metrics_of, parameters_of
 from churn_clv.delivery.run_tags import contract_tags_of, flat, run_name, tags_of
 from churn_clv.evaluation.judgement import NAMES
-from churn_clv.evaluation.shown import shown_acceptance
+from churn_clv.evaluation.shown import shown_acceptance, shown_quality
 from churn_clv.rolling import TASKS, Rolling
 from churn_clv.train import Run
 
@@ -50,7 +51,7 @@ def page_of_run(run: Run, folder: Path, question: dict[str, str] | None = None) 
     tags, config = tags_of(run, folder) | (question or {}), run.config.shareable()
     tables = {
         "acceptance": shown_acceptance(run),
-        "quality": run.segmentation.quality.drop(columns="missing_ids", errors="ignore"),
+        "quality": shown_quality(run),
     }
     tables = {name: table.reset_index() for name, table in tables.items()}
     origins = _origins(run.choice.backtest) if run.choice.backtest is not None else []
@@ -196,8 +197,11 @@ def _seconds(by_stage: dict[str, float]) -> dict[str, float]:
 
 
 def _sample_without_ids(scores: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
-    """Some customers' scores: with pseudonyms where the environment has a key for them, else without any name."""
-    chosen = scores.sample(min(rows, len(scores)), random_state=0)
+    """Some customers' scores: with pseudonyms where the environment has a key for them, else without any name.
+
+    Who is drawn, and in which order, nobody can repeat: from a seed and the log's ids it would follow whose each row is.
+    """
+    chosen = scores.sample(min(rows, len(scores)), random_state=np.random.default_rng())
     named = [pseudonyms(chosen.index, pseudonym_key())] if has_pseudonym_key() else []
     sample = chosen.reset_index(drop=True).assign(as_of=chosen["as_of"].astype("str").to_numpy())
     return sample.assign(**{str(names.name): names for names in named})

@@ -13,6 +13,7 @@ from churn_clv.evaluation.calibration import ALLOWED
 from churn_clv.evaluation.labels import feature, percent, rounded
 from churn_clv.evaluation.promises import KeptPromise
 from churn_clv.evaluation.stability_index import DRIFT, MAJOR_DRIFT
+from churn_clv.segments.small_groups import in_words as counted
 
 Verdict = Literal["as it was", "watch", "retrain"]
 VERDICTS: tuple[Verdict, ...] = ("as it was", "watch", "retrain")
@@ -86,6 +87,17 @@ class Customers(NamedTuple):
     new: int
     gone: int
     disagreeing: int
+
+    def withheld(self, smallest: int) -> set[str]:
+        """Return which of the counts are left out: those of few customers, and those from which they could be worked out.
+
+        How many customers of both days agree is told of the promise, by segment.
+
+        >>> sorted(Customers(100, 103, 97, 6, 3, 0).withheld(5)), Customers(100, 120, 90, 30, 10, 0).withheld(5)
+        (['after', 'before', 'gone'], set())
+        """
+        few = {name for name in ("new", "gone", "disagreeing") if 0 < getattr(self, name) < smallest}
+        return few | ({"before", "after"} if few else set()) | ({"both"} if "disagreeing" in few else set())
 
 
 def worst(reasons: Sequence[Reason]) -> Verdict:
@@ -163,21 +175,25 @@ def drifts(drift: pd.DataFrame, judged_by_promise: bool, limits: Limits) -> Iter
         yield Reason("watch", f"Nobody has a value any more in {len(vanished)} columns: {', '.join(vanished[:NAMED])}.")
 
 
-def spoilt(customers: Customers, unknown: pd.DataFrame, limits: Limits) -> Iterator[Reason]:
-    """Say what is wrong with the two tables themselves."""
+def spoilt(customers: Customers, unknown: pd.DataFrame, limits: Limits, smallest: int) -> Iterator[Reason]:
+    """Say what is wrong with the two tables themselves; fewer customers than `smallest` are not counted."""
     share = customers.gone / customers.before
     if share > limits.gone:
-        told = f"{customers.gone:,} of {customers.before:,} customers ({percent(share)}) are missing now: nothing is known of what they did."
-        yield Reason("watch", told)
+        whole = "" if customers.withheld(smallest) else f" of {customers.before:,}"
+        part = f" ({percent(share)})" if whole else ""
+        told = f"{counted(customers.gone, smallest)}{whole} customers{part} are missing now: nothing is known of what they did."
+        yield Reason("watch", _sentence(told))
     if customers.disagreeing > limits.disagreeing * customers.both:
-        yield Reason(
-            "watch",
-            f"{customers.disagreeing:,} customers have fewer purchases than before, or another first purchase: the two days do "
-            "not tell the same history.",
-        )
+        told = f"{counted(customers.disagreeing, smallest)} customers have fewer purchases than before, or another first purchase"
+        yield Reason("watch", f"{_sentence(told)}: the two days do not tell the same history.")
     for name, row in unknown[unknown["share"] > limits.unknown].iterrows():
+        part = f" ({percent(row['share'])})" if row["customers"] >= smallest else ""
         yield Reason(
             "watch",
-            f"The {in_words(str(name))} of {int(row['customers']):,} customers ({percent(row['share'])}) is a category that the "
+            f"The {in_words(str(name))} of {counted(row['customers'], smallest)} customers{part} is a category that the "
             "model has never met; it reads them as missing.",
         )
+
+
+def _sentence(told: str) -> str:
+    return told[:1].upper() + told[1:]

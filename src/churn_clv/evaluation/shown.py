@@ -6,9 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from churn_clv.segments.small_groups import withheld, withheld_moves, without_small_groups
+from churn_clv.segments.small_groups import CONTACTS, withheld, withheld_moves, without_small_groups
+
+# The divisions whose segments are sums of the grid's cells.
+AXES = ("value_tier", "risk_tier")
+# What is computed of the sizes of a scheme's segments, or, as the skill of a tree, from the largest of them.
+SIZES = ("smallest_share", "largest_share", "effective_segments", "tree_skill", "reachable", "in_reachable")
 
 if TYPE_CHECKING:
     from churn_clv.contractual import ContractualRun
@@ -30,6 +36,28 @@ def shown_moves(run: Run, counts: pd.DataFrame) -> pd.DataFrame:
 def margins_are_shown(run: Run, grid: pd.DataFrame) -> bool:
     """Whether every cell of a grid is shown, so that the sums of its rows and columns may be."""
     return bool(shown_groups(run, grid)["customers"].notna().all())
+
+
+def shown_budgets(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the budgets without what is left out: with the sums of its rows and columns, cells of the grid could be found.
+
+    Where a cell is left out there are no budgets by tier, and where those to be contacted in a cell are, the budgets by tier
+    have nothing of contacts.
+    """
+    budgets = {name: shown_groups(run, table) for name, table in run.segmentation.budgets.items()}
+    if not margins_are_shown(run, run.production_grid):
+        return {name: table for name, table in budgets.items() if name not in AXES}
+    cells = run.segmentation.budgets["segment"]["contacted"]
+    if budgets["segment"]["contacted"].notna().equals(cells.notna()):
+        return budgets
+    return budgets | {axis: budgets[axis].assign(**dict.fromkeys(CONTACTS, np.nan)) for axis in AXES}
+
+
+def shown_quality(run: Run) -> pd.DataFrame:
+    """Return how the schemes were judged, without figures from which the size of a segment that is left out follows."""
+    found, smallest = run.segmentation.quality.drop(columns="missing_ids"), run.config.privacy.smallest_group
+    left = [withheld(run.judged[str(scheme)].value_counts(), smallest).any() for scheme in found.index]
+    return found.assign(**{name: found[name].mask(left) for name in SIZES}) if any(left) else found
 
 
 def shown_cohorts(run: Run) -> Cohorts:
@@ -55,9 +83,22 @@ def _of_shown(table: pd.DataFrame, customers: pd.Series, smallest: int) -> pd.Da
 
 
 def shown_changes(run: Run, changes: pd.DataFrame) -> pd.DataFrame:
-    """Return what changed about those who moved, but of a move that few made."""
+    """Return what changed about those who moved, but of moves that are left out; nothing where those who stayed are.
+
+    A feature that few of them have is left out, too.
+    """
     smallest = run.config.privacy.smallest_group
-    return changes[(changes["movers"] >= smallest) & (changes["stayers"] >= smallest)]
+    movers = changes.groupby("move")["movers"].max()
+    left = withheld_ways(run, pd.concat([movers, pd.Series({"stayed": changes["stayers"].max()})]))
+    if left["stayed"]:
+        return changes.head(0)
+    enough = (changes["movers"] >= smallest) & (changes["stayers"] >= smallest)
+    return changes[enough & ~changes["move"].isin(left.index[left])]
+
+
+def withheld_ways(run: Run, customers: pd.Series) -> pd.Series:
+    """Return which of the customers who moved up, moved down or stayed are left out."""
+    return withheld(customers, run.config.privacy.smallest_group)
 
 
 def shown_profile(run: Run, scheme: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -74,7 +115,10 @@ def shown_acceptance(run: Run) -> pd.DataFrame:
     found = run.segmentation.acceptance
     left = run.judged_grid.index[shown_groups(run, run.judged_grid)["customers"].isna()]
     names = [rf"risk {re.escape(risk)}, value {re.escape(value)} " for risk, value in left]
-    return found.assign(words=[_without(words, names) for words in found["words"]]) if names else found
+    if not names:
+        return found
+    told = found.assign(words=[_without(words, names) for words in found["words"]])
+    return told.assign(figure=told["figure"].mask(told.index == "effective_cells"))
 
 
 def _without(words: str, names: list[str]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from churn_clv.check_data import looks_like_an_id
-from churn_clv.check_windows import FEW_CUSTOMERS, FEW_OF_A_CLASS
+from churn_clv.checks.attributes import looks_like_an_id
+from churn_clv.checks.findings import Finding, note, warning
+from churn_clv.checks.windows import FEW_CUSTOMERS, FEW_OF_A_CLASS
 from churn_clv.contractual import TOO_GOOD_AUC
 from churn_clv.contractual_config import ContractualConfig
 from churn_clv.data.contracts import Contracts
 from churn_clv.evaluation.churn_metrics import auc
-from churn_clv.findings import Finding, note, warning
 
 MOST_MISSING = 0.5
 
@@ -25,7 +25,7 @@ def check_contracts(config: ContractualConfig, contracts: Contracts) -> list[Fin
 
 def _told(config: ContractualConfig, contracts: Contracts) -> Finding:
     features, churned = contracts.features, contracts.churned
-    steps = "; ".join(f"{step.rows:,} {step.rule} ({step.action})" for step in contracts.cleaning.steps)
+    steps = "; ".join(step.told for step in contracts.cleaning.steps)
     money = f" in {config.contract.currency}" if config.contract.currency else " (name contract.currency)"
     text = (
         f"{len(churned):,} customers, of whom {churned.sum():,.0f} left ({churned.mean():.1%}); {features.shape[1]} columns to "

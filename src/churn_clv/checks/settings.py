@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from churn_clv.checks.findings import Finding, note, warning
 from churn_clv.choice import candidates
 from churn_clv.config import Config, TreesSection
 from churn_clv.data.feature_names import NEEDS
-from churn_clv.data.sources import data_files, kind_of
+from churn_clv.data.sources import data_files, expanded, kind_of
 from churn_clv.errors import InputError
-from churn_clv.findings import Finding, note, warning
 from churn_clv.models.risk import METHODS as CHURN_METHODS
 from churn_clv.models.risk import TREES
 from churn_clv.models.value import METHODS as VALUE_METHODS
@@ -60,6 +59,6 @@ def _has_trees(config: Config) -> bool:
 
 def _is_parquet(path: str | None) -> bool:
     try:
-        return path is not None and kind_of(data_files(Path(path).expanduser())[0]) == "parquet"
+        return path is not None and kind_of(data_files(expanded(path))[0]) == "parquet"
     except (InputError, OSError):  # which opening the log will tell
         return False

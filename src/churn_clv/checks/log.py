@@ -1,21 +1,17 @@
-"""What is strange about a log, its events and its customers' attributes, though it can be read."""
+"""What is strange about a log, though it can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 
+from churn_clv.checks.findings import Finding, note, warning
 from churn_clv.config import Config
 from churn_clv.data.cleaning import CleaningReport
 from churn_clv.data.contract import ReadingRules
-from churn_clv.data.events import FEWEST_CUSTOMERS, event_kinds
 from churn_clv.data.log import Log
-from churn_clv.data.windows import Windows
-from churn_clv.findings import Finding, note, warning
-from churn_clv.fits import Evidence
 from churn_clv.train import known_until
 
 # A share of lines that nobody asked to be left out, or that may be there twice by mistake.
@@ -29,8 +25,6 @@ MOST_ON_A_DAY, FEWEST_ON_A_DAY = 0.2, 50
 MOST_AT_START, FEWEST_AT_START = 2.0, 100
 # Of all money; of a few customers one may well have so much.
 TOP_CUSTOMER, FEWEST_BELOW_TOP = 0.2, 50
-# Of the log's customers who have attributes.
-LEAST_COVERED = 0.1
 
 
 def check_log(config: Config, log: Log) -> list[Finding]:
@@ -50,7 +44,7 @@ def check_log(config: Config, log: Log) -> list[Finding]:
 
 def _told(config: Config, log: Log) -> str:
     cleaning = log.cleaning
-    steps = "; ".join(f"{step.rows:,} {step.rule} ({step.action})" for step in cleaning.steps if step.rows)
+    steps = "; ".join(step.told for step in cleaning.steps if step.rows)
     counted = {"revenue": "amounts", "margin": "margins", "purchases": "no amounts"}[log.value_is]
     money = f"{counted} in {config.data.currency}" if log.has_amount and config.data.currency else counted
     unnamed = " of no named currency (data.currency)" if log.has_amount and not config.data.currency else ""
@@ -179,77 +173,3 @@ def _amounts(log: Log) -> Iterator[Finding]:
             f"{TOP_CUSTOMER:.0%}: a mistyped amount, a test account or a collective account? If so, leave it out with "
             "data.drop_rows",
         )
-
-
-def check_events(evidence: Evidence, windows: Windows) -> list[Finding]:
-    """Say which kinds of events count, and how many customers have met one."""
-    log = evidence.log
-    if log.events is None:
-        return []
-    seen = log.frame("SELECT count(DISTINCT customer_id) AS customers FROM events")
-    customers = int(seen["customers"].iloc[0])
-    every = {str(kind) for kind in log.frame("SELECT DISTINCT kind FROM events")["kind"]}
-    kinds = event_kinds(log, windows.labels[-1].cutoff)
-    share = f"{log.events.rows_out:,} of {log.events.rows_in:,} events are of {customers:,} customers of the log"
-    share += f" ({customers / log.n_customers:.0%})"
-    unused = sorted(every - set(kinds))
-    told = f"{share}; kinds: {', '.join(kinds) or 'none'}"
-    if not unused:
-        return [note("data.events", told)]
-    level = note if kinds else warning
-    return [
-        level(
-            "data.events",
-            f"{told}; of no use, as fewer than {FEWEST_CUSTOMERS} customers had met them by the last label cutoff "
-            f"({windows.labels[-1].cutoff}): {', '.join(unused)}",
-        )
-    ]
-
-
-def check_given_columns(evidence: Evidence, windows: Windows) -> list[Finding]:
-    """Say how many customers have attributes, and which columns tell nothing, or too much."""
-    given = evidence.attributes
-    if given is None or not len(given.columns):
-        return []
-    first = evidence.log.frame("SELECT DISTINCT customer_id, first_day FROM customer_days WHERE first_day IS NOT NULL")
-    known = given.loc[given.index.isin(first["customer_id"])]
-    learned = first.loc[pd.to_datetime(first["first_day"]) <= pd.Timestamp(windows.labels[-1].cutoff), "customer_id"]
-    share = len(known) / max(len(first), 1)
-    many = "s" * (len(given.columns) != 1)
-    told = f"{len(given.columns)} column{many} ({_some(given.columns)}) for {len(known):,} of {len(first):,} customers ({share:.0%})"
-    if share < LEAST_COVERED:
-        found = [warning("data.attributes", f"{told}: are the ids written as in the log?")]
-    else:
-        found = [note("data.attributes", told)]
-    return [*found, *_columns(known, known.loc[known.index.isin(learned)])] if len(known) else found
-
-
-def _columns(known: pd.DataFrame, learned: pd.DataFrame) -> Iterator[Finding]:
-    alike = [str(name) for name in known if known[name].nunique(dropna=False) == 1]
-    if alike:
-        yield warning("data.attributes", f"the same for every customer, so nothing is learned from: {_some(alike)}")
-    ids = [str(name) for name in known if looks_like_an_id(known[name])]
-    if ids:
-        yield warning(
-            "data.attributes", f"a different whole number for every customer, as ids are: {_some(ids)}; leave them out"
-        )
-    texts = known.select_dtypes(exclude="number")
-    unseen = [str(name) for name in texts if set(texts[name].dropna()) - set(learned[name].dropna())]
-    if unseen:
-        yield note(
-            "data.attributes",
-            f"categories that only customers after the last label cutoff have, treated as missing: {_some(unseen)}",
-        )
-
-
-def looks_like_an_id(values: pd.Series) -> bool:
-    """Tell whether a column has another whole number in each of at least 50 rows."""
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        return False
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    return len(values) >= 50 and values.nunique() == len(values) and bool((numbers == np.round(numbers)).all())
-
-
-def _some(names: Iterable[object]) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

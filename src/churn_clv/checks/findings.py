@@ -13,7 +13,7 @@ from churn_clv.errors import ConfigError, InputError
 
 Level = Literal["error", "warning", "note"]
 # A message that begins with keys of a config says itself where it is.
-_SECTIONS = "|".join({**Config.model_fields, **ContractualConfig.model_fields, "MLFLOW_TRACKING_URI": None})
+_SECTIONS = "|".join({**Config.model_fields, **ContractualConfig.model_fields, r"MLFLOW_\w+": None})
 _KEYS = re.compile(rf"({_SECTIONS})(\.[\w.]+)?(, ({_SECTIONS})(\.[\w.]+)?)*")
 
 

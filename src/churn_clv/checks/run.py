@@ -13,28 +13,27 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from churn_clv.check_contracts import check_contracts
-from churn_clv.check_data import check_events, check_given_columns, check_log
-from churn_clv.check_place import check_place, nearest_folder
-from churn_clv.check_settings import without_effect
-from churn_clv.check_windows import check_windows
+from churn_clv.checks.attributes import check_attributes
+from churn_clv.checks.contracts import check_contracts
+from churn_clv.checks.events import check_events
+from churn_clv.checks.findings import Finding, attempted, each_of, error, note, refused
+from churn_clv.checks.log import check_log
+from churn_clv.checks.place import check_place
+from churn_clv.checks.settings import without_effect
+from churn_clv.checks.windows import check_windows
 from churn_clv.config import Config
 from churn_clv.contractual import open_contracts
 from churn_clv.contractual_config import ContractualConfig, read_run
-from churn_clv.data.description import describe
 from churn_clv.data.spark_log import SparkLog
 from churn_clv.data.transactions import TransactionLog
 from churn_clv.data.windows import Windows
-from churn_clv.delivery.atomic import check_writable
+from churn_clv.delivery.atomic import check_writable, existing
 from churn_clv.errors import ConfigError, InputError
-from churn_clv.findings import Finding, attempted, each_of, error, note, refused
-from churn_clv.fits import Evidence, description_at
 from churn_clv.playbook_file import load_playbook
 from churn_clv.score import SCORED_NUMBERS
 from churn_clv.sections import checked
 from churn_clv.segmentation import check_given, save_rates
 from churn_clv.segments.accounts import check_accounts
-from churn_clv.segments.scaling import scaling
 from churn_clv.train import opened_attributes, opened_log, resolved_windows, with_panel
 
 # Keys without which a run is still one: a fault in one of them hides no other.
@@ -142,7 +141,7 @@ def _with_scratch(config: Config, found: list[Finding]) -> Config:
         return config
     faults = attempted(partial(check_writable, Path(spill)), "data.spill_directory")
     found += faults
-    there = None if faults else str(nearest_folder(Path(spill)))
+    there = None if faults else str(existing(Path(spill)))
     return config.model_copy(update={"data": config.data.model_copy(update={"spill_directory": there})})
 
 
@@ -186,21 +185,8 @@ def _check_evidence(
     config, _ = _told_one_by_one(config, plans, "segments", found)
     evidence = replace(evidence, config=config)
     found += check_windows(evidence, windows)
-    found += _described(evidence, windows)
-    found += check_given_columns(evidence, windows)
+    found += check_attributes(evidence, windows)
     found += check_events(evidence, windows)
-
-
-def _described(evidence: Evidence, windows: Windows) -> list[Finding]:
-    """What models and clusters would refuse of the customers' attributes."""
-    if evidence.attributes is None:
-        return []
-
-    def look() -> None:
-        description = description_at(evidence, windows.labels)
-        scaling(describe(evidence.log, [windows.calibration_end], description, evidence.attributes))
-
-    return attempted(look, "data.attributes")
 
 
 def _told_one_by_one(

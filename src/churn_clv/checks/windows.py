@@ -7,18 +7,20 @@ from functools import partial
 
 import pandas as pd
 
-from churn_clv.check_settings import methods_of
+from churn_clv.checks.findings import Finding, attempted, note, warning
+from churn_clv.checks.settings import methods_of
 from churn_clv.choice import KEPT, earlier_origins
 from churn_clv.data.features import outcomes_after
 from churn_clv.data.fit_rows import FitRows, fit_rows
 from churn_clv.data.summary import summarize
 from churn_clv.data.windows import LabelWindow, Windows
+from churn_clv.errors import InputError
 from churn_clv.evaluation.champion import FEWEST_WINDOWS
 from churn_clv.evaluation.judgement import NAMES
-from churn_clv.findings import Finding, attempted, error, note, warning
-from churn_clv.fits import Evidence, check_enough, check_repeats, has_repeats
+from churn_clv.fits import Evidence, check_enough, check_learned, check_past, check_repeats, check_spend
 from churn_clv.models import GammaGammaModel
 from churn_clv.models.gamma_gamma import INDEPENDENCE_LIMIT
+from churn_clv.models.value import METHODS as VALUE_METHODS
 
 # Below so many a perfectly calibrated model shows a calibration error of .06 by chance (the README's noise of figures).
 FEW_CUSTOMERS = 500
@@ -39,7 +41,7 @@ def check_windows(evidence: Evidence, windows: Windows) -> list[Finding]:
         return [*found, *refusals]
     found += _small(rows, windows)
     found += _labels(evidence, windows)
-    found += _spend(evidence, windows)
+    found += _spend(evidence, windows, rows)
     return [*found, *_methods(evidence, windows)]
 
 
@@ -87,21 +89,34 @@ def _small(rows: FitRows, windows: Windows) -> list[Finding]:
 
 def _labels(evidence: Evidence, windows: Windows) -> list[Finding]:
     """What can be learned at the past cutoffs, and whether both outcomes occur there and in the holdout."""
-    spend = evidence.config.value.spend_days
-    usable = [w for w in windows.labels if has_repeats(fit_rows(evidence.everyone, w.cutoff, spend))]
-    idle = [str(w.cutoff) for w in windows.labels if w not in usable]
-    if not usable:
-        what = f"nothing can be learned at {', '.join(idle)}: nobody had bought twice by then; use later cutoffs"
-        return [error("windows.label_cutoffs", what)]
-    found = []
-    if idle:
-        found.append(warning("windows.label_cutoffs", f"left out: {', '.join(idle)}, nobody had bought twice by then"))
+    why = {label: _idle(evidence, label) for label in windows.labels}
+    usable = [label for label, words in why.items() if not words]
+    last = list(why.values())[-1]
+    if refusal := attempted(partial(check_learned, windows.labels, usable, last), "windows.label_cutoffs"):
+        return refusal
+    found = [
+        warning("windows.label_cutoffs", f"{label.cutoff} is left out: {words}")
+        for label, words in why.items()
+        if words
+    ]
     holdout = LabelWindow(windows.calibration_end, windows.horizon_days)
     churned = outcomes_after(evidence.log, [*usable, holdout])["purchases"] == 0
     judged = churned.index.get_level_values("cutoff") == holdout.cutoff
     found.append(_told_labels(windows, usable, churned[~judged]))
     found += _classes(churned[~judged], "windows.label_cutoffs", "the rows to learn from")
     return found + _classes(churned[judged], "windows.holdout_end", "the customers of the holdout")
+
+
+def _idle(evidence: Evidence, label: LabelWindow) -> str:
+    """Why nothing can be learned at a past cutoff; empty where something can."""
+    config = evidence.config
+    with_spend = evidence.log.has_amount and all(VALUE_METHODS[method] for method in methods_of(config, "value"))
+    rows = fit_rows(evidence.everyone, label.cutoff, config.value.spend_days)
+    try:
+        check_past(rows, with_spend)
+    except InputError as failure:
+        return str(failure)
+    return ""
 
 
 def _told_labels(windows: Windows, usable: list[LabelWindow], churned: pd.Series) -> Finding:
@@ -133,18 +148,14 @@ def _classes(churned: pd.Series, where: str, whom: str) -> list[Finding]:
     return [warning(where, f"{what}; try a {'longer' if few_bought else 'shorter'} horizon")]
 
 
-def _spend(evidence: Evidence, windows: Windows) -> list[Finding]:
+def _spend(evidence: Evidence, windows: Windows, rows: FitRows) -> list[Finding]:
     """Whether spend can be modelled, and whether Gamma-Gamma's assumption holds."""
     if not evidence.log.has_amount:
         return [note("data.columns.amount", "null: a log without amounts; value is counted in purchases")]
+    if refusal := attempted(partial(check_spend, rows), "data.columns.amount"):
+        return refusal
     days = evidence.config.value.spend_days
     seen = GammaGammaModel().spend_frequency_correlation(summarize(evidence.log, windows.calibration_end, days))
-    if seen.n_customers == 0:
-        what = (
-            f"no spend model: nobody has a positive mean amount on {'repeat' if days == 'repeat' else 'purchase'} days; "
-            "null counts purchases instead of money"
-        )
-        return [error("data.columns.amount", what)]
     if abs(seen.value) > INDEPENDENCE_LIMIT:
         what = (
             f"spend and frequency correlate by {seen.value:.2f} over {seen.n_customers:,} customers, more than "
@@ -164,7 +175,7 @@ def _methods(evidence: Evidence, windows: Windows) -> Iterator[Finding]:
             yield note(f"{task}.method", f"{_named((method,))}; nothing is compared")
     open_tasks = [task for task, method in asked.items() if method == "auto"]
     origins = earlier_origins(config, windows)
-    n = f"{len(origins)} earlier holdout{'s' * (len(origins) != 1)} of {windows.horizon_days} days"
+    n = f"{len(origins) or 'no'} earlier holdout{'s' * (len(origins) != 1)} of {windows.horizon_days} days"
     if len(origins) >= FEWEST_WINDOWS:
         for task in open_tasks:
             yield note(

@@ -9,36 +9,30 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from churn_clv.config import Config
+from churn_clv.checks.findings import Finding, attempted, error, note, refused, warning
+from churn_clv.config import MEMORY, Config
 from churn_clv.contractual_config import ContractualConfig
-from churn_clv.data.privacy import KEY, has_pseudonym_key, pseudonym_key
-from churn_clv.delivery.atomic import check_writable
+from churn_clv.data.privacy import KEY, check_key, has_pseudonym_key
+from churn_clv.delivery.atomic import check_writable, existing
 from churn_clv.delivery.store_look import look_at_store
 from churn_clv.errors import InputError
-from churn_clv.findings import Finding, attempted, error, note, refused, warning
 
 # Measured: 500 simulated customers left 9 MB in run folder and store, CDNOW's 23,570 left 40 MB.
 RUN_BYTES, CUSTOMER_BYTES = 10_000_000, 1_500
-_MEMORY = re.compile(r"([\d.]+)\s?([KMGT])(i?)B")
 
 
 def check_place(config: Config | ContractualConfig | None, out: Path, customers: int | None) -> list[Finding]:
     """Look at where results would go; `customers` of the log, where it could be read."""
     folder = out if config is None else out / config.name
     found = attempted(partial(check_writable, folder), "--out") or [_disk(folder, customers)]
-    found += _store() + _pseudonyms()
+    found += _store()
     if isinstance(config, Config):
-        found += _packages(config) + _memory(config)
+        found += _pseudonyms() + _packages(config) + _memory(config)
     return found
 
 
-def nearest_folder(folder: Path) -> Path:
-    """Return a folder, or the nearest above it that is there."""
-    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
-
-
 def _disk(folder: Path, customers: int | None) -> Finding:
-    free = shutil.disk_usage(nearest_folder(folder)).free
+    free = shutil.disk_usage(existing(folder)).free
     needed = RUN_BYTES + CUSTOMER_BYTES * (customers or 0)
     told = f"about {needed / 1e6:,.0f} MB will be written here and to the MLflow store; {free / 1e9:,.1f} GB are free"
     if free > needed:
@@ -54,9 +48,9 @@ def _store() -> list[Finding]:
 
 
 def _pseudonyms() -> list[Finding]:
-    if has_pseudonym_key():
-        return attempted(pseudonym_key, KEY) or [note(KEY, "is set: what leaves this machine may carry pseudonyms")]
-    return [note(KEY, "is not set: what leaves this machine carries no customer ids")]
+    if not has_pseudonym_key():
+        return []
+    return attempted(check_key, KEY) or [note(KEY, "is set: what leaves this machine may carry pseudonyms")]
 
 
 def _packages(config: Config) -> list[Finding]:
@@ -92,7 +86,7 @@ def bytes_of(size: str) -> float:
     >>> bytes_of("4GB"), bytes_of("1.5 KiB")
     (4000000000.0, 1536.0)
     """
-    match = _MEMORY.fullmatch(size)
+    match = re.fullmatch(MEMORY, size)
     if match is None:
         raise ValueError(f"{size!r} is no size of memory")
     return float(match[1]) * (1024 if match[3] else 1000) ** ("KMGT".index(match[2]) + 1)
