@@ -27,8 +27,9 @@ from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery import store
 from churn_clv.delivery.store_look import look_at_store
 from churn_clv.errors import InputError
+from churn_clv.fits import Methods, fit_models
 from churn_clv.terminal import train_and_log
-from churn_clv.train import train
+from churn_clv.train import open_evidence, resolved_windows
 
 CANARY = "canary-7f3a@example.org"
 END = date(2024, 12, 30)
@@ -531,7 +532,11 @@ def test_attributes_of_every_type_are_without_errors(place: Path, log: pd.DataFr
     with_table("data.attributes", table)(content, place)
     path = written(content, place)
     assert not told(check(path, [], Path("runs")), "error")
-    assert train(load_run(path)).scores["churn_probability"].notna().all()
+    evidence = open_evidence(load_run(path), [])
+    windows = resolved_windows(evidence.config, evidence.log)
+    methods = Methods("purchase_model", "hurdle", {})
+    fitted = fit_models(evidence, windows.calibration_end, windows.labels, methods)
+    assert set(fitted.schemes.attributes) == {"member", "region", "age"}
 
 
 def test_a_short_key_is_an_error_only_where_training_reads_it(place: Path, log: pd.DataFrame, monkeypatch) -> None:

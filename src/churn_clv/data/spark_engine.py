@@ -29,6 +29,7 @@ _SETTINGS = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",  # a line of too few fields must be seen
     "spark.sql.legacy.javaCharsets": "true",  # cp1252 and its like
     "spark.sql.caseSensitive": "true",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # customer_id=007 stays itself
 }
 
 
