@@ -19,8 +19,9 @@ from churn_clv.data.simulate import simulate_log
 from churn_clv.delivery.batch import Scored, score_file
 from churn_clv.delivery.model_folder import read_model, write_model
 from churn_clv.delivery.run_folder import files_of
-from churn_clv.delivery.segment_lists import AXES, write_segmentation
+from churn_clv.delivery.segment_lists import write_segmentation
 from churn_clv.errors import InputError
+from churn_clv.evaluation.shown import AXES
 from churn_clv.fits import Evidence
 from churn_clv.score_log import known_to, score
 from churn_clv.segmentation import ALL_SCHEMES, BUDGETED, Segmentation, segment

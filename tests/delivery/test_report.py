@@ -360,6 +360,7 @@ def test_every_method_has_words() -> None:
     assert TREES_ONLY.keys() == {name for name, members in RISK_METHODS.items() if len(members) > 1}
 
 
+@pytest.mark.odd
 @pytest.mark.parametrize(("risk", "value"), [("logistic_rfm", "textbook_ltv"), ("stack", "average")])
 def test_a_method_named_in_the_config_is_told_and_rendered(risk: str, value: str, tmp_path: Path) -> None:
     log = simulate_log(customers=300, seed=3)

@@ -81,7 +81,9 @@ def test_every_query_that_shipped_code_names_is_shipped() -> None:
 
 def test_serving_reaches_neither_the_network_nor_another_program() -> None:
     """S4: what a model may do is what its imports let it."""
-    everywhere = {m.split(".")[0] for n, text in scoring_sources().items() if n.endswith(".py") for m in imported(text)}
+    modules = {m for n, text in scoring_sources().items() if n.endswith(".py") for m in imported(text)}
+    # urllib.parse decodes names of folders and opens nothing.
+    everywhere = {m.split(".")[0] for m in modules if not m.startswith("urllib.parse")}
     assert not everywhere & (NETWORK | {"pickle", "cloudpickle", "joblib", "shelve", "marshal"})
     allowed = {"numpy", "pandas", "scipy", "lightgbm", "mlflow", "duckdb", "churn_clv"} | set(sys.stdlib_module_names)
     at_once = {

@@ -36,7 +36,7 @@ SIGNATURES = {
 }  # fmt: skip
 MARKUP = {
     re.compile(rb"""\[\s*["'{\[\]]|\{\s*["'}]"""): "JSON",
-    re.compile(rb"<([?]xml|!|[a-z]\w*[\s>/])", re.I): "HTML or XML",
+    re.compile(rb"<([?]xml|!|html|(table|head|body|div|p)[\s>]|\w+>\s*<)", re.I): "HTML or XML",
     re.compile(rb"---\s|- ?[\w ]+:\s|\w+:[ \t]*\r?\n"): "YAML",
     re.compile(rb"(insert\s+into|create\s+(table|database)|drop\s+table|copy\s+\w+\s*([(]|from)|set\s+\w+\s*=|begin;\s*\n|-- |/[*])", re.I): "SQL",
     re.compile(rb"\{\\rtf"): "RTF",
