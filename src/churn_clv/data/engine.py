@@ -48,7 +48,9 @@ def connect(
         database, settings["temp_directory"] = str(folder / "log.duckdb"), str(folder)
     connection = duckdb.connect(database, config=settings)
     connection.execute("SET TimeZone = 'UTC'")  # no answer depends on where the machine stands
-    connection.execute("SET enable_progress_bar = false")  # only the command prints
+    [(bar,)] = run(connection, "SELECT current_setting('enable_progress_bar')")
+    if bar:  # as in `python -c`; only the command prints. A notebook has none and, without ipywidgets, knows no such setting.
+        connection.execute("SET enable_progress_bar = false")
     return connection
 
 
