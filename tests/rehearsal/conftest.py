@@ -115,19 +115,38 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(delivery: Delivery, with_skinny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`mlflow models serve` on the registered model, in the environment that it asks for, on a free port."""
-    place = tmp_path_factory.mktemp("server")
+    """The registered model served by its own code, in the environment that it asks for."""
+    words = [with_skinny / "bin/python", "-m", "churn_clv.delivery.endpoint", delivery.registered]
+    yield from _serving(words, with_skinny, tmp_path_factory.mktemp("server"), str(delivery.registered / "code"))
+
+
+@pytest.fixture(scope="session")
+def mlflows_server(delivery: Delivery, with_skinny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same by MLflow's server."""
+    words = [
+        with_skinny / "bin/mlflow",
+        "models",
+        "serve",
+        "--model-uri",
+        delivery.registered,
+        "--env-manager",
+        "local",
+    ]
+    yield from _serving(words, with_skinny, tmp_path_factory.mktemp("mlflows"))
+
+
+def _serving(words: list[object], environment: Path, place: Path, pythonpath: str = "") -> Iterator[Server]:
+    """Serve on a free port until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [with_skinny / "bin/mlflow", "models", "serve", "--model-uri", delivery.registered]
-    words += ["--env-manager", "local", "--port", port]
-    environment = BARE | {"PATH": f"{with_skinny / 'bin'}:{os.defpath}"}
+    variables = BARE | {"PATH": f"{environment / 'bin'}:{os.defpath}", "PYTHONPATH": pythonpath}
     log = place / "server.log"
     with log.open("w") as said:
         process = subprocess.Popen(
-            list(map(str, words)), cwd=place, env=environment, stdout=said, stderr=said, start_new_session=True
-        )
+            [*map(str, words), "--port", str(port)], cwd=place, env=variables, stdout=said, stderr=said,
+            start_new_session=True,
+        )  # fmt: skip
     try:
         _wait_for(f"http://127.0.0.1:{port}", process, log)
         yield Server(f"http://127.0.0.1:{port}/invocations", log)

@@ -37,7 +37,7 @@ def test_the_page_installs_checks_scores_and_serves(delivery: Delivery, tmp_path
     folder = tmp_path / "handed"
     shutil.copytree(delivery.handover, folder)
     commands = block("sh rehearsal", "pip install --quiet -r") + block("sh", "> ../customers.csv")
-    commands += block("sh rehearsal", "models serve") + WAIT
+    commands += block("sh rehearsal", "churn_clv.delivery.endpoint") + WAIT
     commands += block("sh rehearsal", "curl --fail").replace("/invocations", "/invocations > ../answer.json")
     commands = commands.replace("8080", str(free_port()))
     (tmp_path / "bin").mkdir()

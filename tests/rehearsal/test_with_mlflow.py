@@ -180,11 +180,41 @@ def test_a_missing_column_no_rows_and_a_bad_day_are_refused_with_the_reason(serv
         assert (status, reason in text, SECRET in text) == (400, True, False), text
 
 
-def test_what_is_no_request_is_refused_and_no_customer_stands_in_the_log(server: Server, delivery: Delivery) -> None:
-    # These two MLflow answers before the model is asked, and repeats what it was sent to who sent it.
-    for content in (f"{{{SECRET}".encode(), split(delivery.table.head(1).assign(customer_id=SECRET), horizon_days="x")):
-        assert ask(server, content)[0] == 400
-    assert ask(server, [{"customer_id": SECRET}])[0] == 400
-    assert ask(server, SECRET.encode(), kind="text/plain")[0] == 415
+def test_csv_is_answered_and_its_ids_stay_text(server: Server, delivery: Delivery) -> None:
+    table = delivery.table.head(3).assign(customer_id=["007", "8", "=1+1"])
+    status, text = ask(server, table.to_csv(index=False).encode(), kind="text/csv")
+    assert status == 200, text
+    found = pd.DataFrame(json.loads(text)["predictions"])
+    assert found["customer_id"].tolist() == ["007", "8", "=1+1"]
+    assert found["churn_probability"].tolist() == delivery.answer["churn_probability"].head(3).tolist()
+
+
+def test_what_is_no_request_is_refused_in_a_line_and_no_customer_is_repeated(
+    server: Server, delivery: Delivery
+) -> None:
+    deep = b'{"dataframe_split": ' + b"[" * 100_000
+    for content, kind, expected in (
+        (f"{{{SECRET}".encode(), "application/json", 400),
+        ([{"customer_id": SECRET}], "application/json", 400),
+        (deep, "application/json", 400),
+        (f'customer_id,T\n"{SECRET}'.encode(), "text/csv", 400),
+        (SECRET.encode(), "text/plain", 400),
+        (b" " * (65 * 2**20), "text/csv", 413),
+    ):
+        status, text = ask(server, content, kind)
+        assert (status, SECRET in text, "Traceback" in text, "\n" in text) == (expected, False, False, False), text
+    # MLflow judges the parameters, and repeats what it was sent to who sent it.
+    wrong = split(delivery.table.head(1).assign(customer_id=SECRET), horizon_days="x")
+    assert ask(server, wrong)[0] == 400
     assert scored(server, delivery, delivery.table.head(1)).shape[0] == 1, "the server lives"
     assert SECRET not in server.log.read_text()
+
+
+def test_mlflows_own_server_answers_good_questions_alike(
+    server: Server, mlflows_server: Server, delivery: Delivery
+) -> None:
+    table = delivery.table.head(20)
+    asked = split(table, as_of=delivery.day, horizon_days=90)
+    assert json.loads(ask(mlflows_server, asked)[1]) == json.loads(ask(server, asked)[1])
+    assert ask(mlflows_server, broken(delivery, recency=1e6))[0] == 400
+    assert SECRET not in mlflows_server.log.read_text()

@@ -25,9 +25,9 @@ RUN python -m churn_clv.delivery.production check . && python -m churn_clv.deliv
 RUN useradd --create-home model
 USER model
 WORKDIR /home/model
-ENV PYTHONPATH=
+ENV PYTHONPATH=/opt/model/code
 EXPOSE 8080
-CMD ["mlflow", "models", "serve", "--model-uri", "/opt/model", "--env-manager", "local", "--host", "0.0.0.0", "--port", "8080"]
+CMD ["python", "-m", "churn_clv.delivery.endpoint", "/opt/model", "--host", "0.0.0.0", "--port", "8080"]
 """
 
 

@@ -9,8 +9,14 @@ from pathlib import Path
 
 import churn_clv
 
-# With MLflow, made into a model of MLflow, without it, and from a raw log.
-ENTRIES = ("delivery/serving.py", "delivery/mlflow_model.py", "delivery/production.py", "score_log.py")
+# With MLflow, served, made into a model of MLflow, without it, and from a raw log.
+ENTRIES = (
+    "delivery/serving.py",
+    "delivery/endpoint.py",
+    "delivery/mlflow_model.py",
+    "delivery/production.py",
+    "score_log.py",
+)
 _SCORING = ("lightgbm", "numpy", "pandas", "scipy")
 _LOGS = "duckdb"
 _PACKAGE = Path(churn_clv.__file__).parent
