@@ -69,8 +69,8 @@ test: setup ## Run the tests
 planted: setup ## See that the leak tests catch every planted leak
 	@$(BIN)/python -m pytest -n 2 --dist load -m planted tests/test_leaks.py
 
-odd: setup ## Whole runs on odd logs: constant amounts, no labels, strange names, every method
-	@$(BIN)/python -m pytest -n 2 --dist load -m odd tests/test_odd_runs.py tests/test_canary.py tests/security tests/data/test_corpus.py tests/delivery/test_report.py
+odd: setup ## Whole runs and odd cases that make test leaves out: constant amounts, no labels, strange names, every method
+	@$(BIN)/python -m pytest -n 2 --dist load -m odd tests
 
 postgres: setup ## Run the tests that need a database, on a scratch PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "the PostgreSQL tests need initdb; install the package postgresql" >&2; exit 2; }

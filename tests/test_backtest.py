@@ -274,6 +274,7 @@ def test_one_origin_is_shown_and_crowns_nobody(recwarn: pytest.WarningsRecorder)
     assert not [str(w.message) for w in recwarn]
 
 
+@pytest.mark.odd
 def test_what_models_warn_of_becomes_a_note(recwarn: pytest.WarningsRecorder, tmp_path):
     """Customers of one clockwork: rates that do not differ are said once, not by a line on the terminal."""
     days = pd.date_range(START, LAST, freq="14D")

@@ -109,6 +109,7 @@ def slow_start(since: date) -> TransactionLog:
     return read_transactions(lines[early | (lines["date"] > pd.Timestamp(since))])
 
 
+@pytest.mark.odd
 def test_origins_that_carry_no_model_are_left_out_and_noted():
     """The first two of five origins know ten customers: three are left, and they decide."""
     config = asked("auto", "hurdle", churn=["purchase_model", "logistic_rfm"], most_origins=5)
@@ -129,6 +130,7 @@ def test_a_log_whose_origins_carry_too_few_models_is_trained_by_what_is_kept(hor
     assert all("too few windows" in line for line in found.sentences)
 
 
+@pytest.mark.odd
 def test_one_open_task_leaves_the_other_as_it_is_named(log: TransactionLog):
     config = asked("logistic_rfm", "auto", value=["hurdle", "textbook_ltv"], most_origins=3)
     found = choose(Evidence(config, log), LATE, silent)

@@ -106,6 +106,7 @@ def test_a_strangers_500_line_csv_is_trained_scored_and_handed_over_with_a_ten_l
     assert call("score", next(Path("given").iterdir()), "shop.csv", "third.csv").code == 0
 
 
+@pytest.mark.odd
 def test_init_writes_a_config_that_trains(call, stranger: Path):
     done = call("init", "shop.csv")
     assert done.code == 0, done.err
@@ -186,6 +187,7 @@ def test_an_impossible_config_names_its_key_in_one_line_with_exit_code_2(call, s
     assert not Path("runs").exists()
 
 
+@pytest.mark.odd
 def test_an_interrupted_write_leaves_no_folder_that_looks_finished(
     call, stranger: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -230,6 +232,7 @@ def test_a_backtest_writes_its_folder_and_says_who_is_champion_in_whole_words(ca
     assert "Warning" not in done.out + done.err
 
 
+@pytest.mark.odd
 def test_an_experiment_over_origins_prints_one_comparison(call, stranger: Path):
     Path("q.yaml").write_text("question: Do rich features help?\nbase: shop.yaml\nbacktest: true\n"
                               "runs: {plain: null, rich: {churn: {features: rich}}}\n")  # fmt: skip

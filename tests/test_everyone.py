@@ -171,6 +171,7 @@ def test_without_a_budget_all_who_earn_are_contacted(panel_run: Run, scored: pd.
     everyone.close()
 
 
+@pytest.mark.odd
 def test_the_run_folder_holds_everyone_and_says_so(panel_run: Run, scored: pd.DataFrame, tmp_path: Path) -> None:
     folder = write_run(panel_run, tmp_path, datetime(2026, 1, 1, tzinfo=UTC))
     assert not (folder / "scores.csv").exists()

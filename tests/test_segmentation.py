@@ -171,6 +171,7 @@ def todays_tables(found: Segmentation) -> dict[str, pd.DataFrame]:
     return {**found.budgets, **found.profiles, **cohorts, **lists, "scores": found.production.scores}
 
 
+@pytest.mark.odd
 def test_what_is_judged_does_not_depend_on_todays_placement_nor_todays_plan_on_the_outcomes(small_run: Run) -> None:
     clean = again(small_run, small_run.judged, small_run.scores)
     rng = np.random.default_rng(1)

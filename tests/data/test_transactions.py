@@ -477,6 +477,7 @@ def test_reading_leaves_only_the_two_tables_and_no_file(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.odd
 def test_a_log_beyond_the_memory_limit_spills_or_says_so(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     numbers = np.arange(1_500_000)

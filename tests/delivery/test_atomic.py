@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from churn_clv.delivery.atomic import NameTaken, check_writable, whole_file, whole_folder
-from churn_clv.delivery.run_folder import latest_run, write_run
+from churn_clv.delivery.run_folder import latest_run, stamped_folder
 from churn_clv.errors import InputError
-from churn_clv.train import Run
 
 
 def test_a_folder_that_is_interrupted_leaves_nothing(tmp_path: Path):
@@ -43,9 +42,12 @@ def test_a_file_that_cannot_be_finished_keeps_the_old_one(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_two_runs_of_one_second_are_two_folders_and_the_newer_is_the_latest(small_run: Run, tmp_path: Path):
+def test_two_runs_of_one_second_are_two_folders_and_the_newer_is_the_latest(tmp_path: Path):
+    def fill(folder: Path, name: str) -> None:
+        (folder / "metrics.json").write_text(name)
+
     started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    first, second = (write_run(small_run, tmp_path, started) for _ in range(2))
+    first, second = (stamped_folder(tmp_path / "small", started, fill) for _ in range(2))
     assert (first.name, second.name) == ("20260102T030405Z", "20260102T030405Z-2")
     assert latest_run(tmp_path) == latest_run(tmp_path / "small") == second
     assert latest_run(first) == first

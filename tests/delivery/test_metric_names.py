@@ -45,6 +45,7 @@ def test_standard_errors_are_logged_for_exactly_those_that_promise_one(metrics: 
     assert {name.removesuffix("_se") for name in metrics if name.endswith("_se")} == promised
 
 
+@pytest.mark.odd
 def test_the_config_on_a_runs_page_repeats_the_run_with_identical_metrics(small_run: Run, log_as, tmp_path: Path):
     page = log_as("offset_hybrid", "hurdle").run_id
     again = train(load_config(mlflow.artifacts.download_artifacts(f"runs:/{page}/config.yaml", dst_path=str(tmp_path))))

@@ -99,6 +99,7 @@ def test_a_reason_that_says_nothing_is_refused(module_store: str):
         promote("won/3", "  ")
 
 
+@pytest.mark.odd
 def test_too_few_windows_refuse(log_as, small_run: Run):
     two = small_run.config.backtest.model_copy(update={"most_origins": 2})
     config = small_run.config.model_copy(update={"backtest": two})
@@ -108,6 +109,7 @@ def test_too_few_windows_refuse(log_as, small_run: Run):
     assert champion("few") == "1"
 
 
+@pytest.mark.odd
 def test_runs_about_different_data_are_one_error_that_names_what_differs(log_as, small_run: Run):
     promote(log_as(*GOOD, model="apart").run_id)
     data = small_run.config.data.model_copy(update={"currency": "USD"})
@@ -119,6 +121,7 @@ def test_runs_about_different_data_are_one_error_that_names_what_differs(log_as,
     assert "not compared" in mlflow.MlflowClient().get_model_version("apart", "2").tags["promotion_refusals"]
 
 
+@pytest.mark.odd
 def test_a_log_that_is_gone_is_one_error(log_as, small_run: Run):
     lines = {"source": "file", "path": "gone.csv", "simulated": type(small_run.config.data.simulated)()}
     config = small_run.config.model_copy(update={"data": small_run.config.data.model_copy(update=lines)})
@@ -127,6 +130,7 @@ def test_a_log_that_is_gone_is_one_error(log_as, small_run: Run):
         promote(log_as(*GOOD, config=config, model="gone").run_id)
 
 
+@pytest.mark.odd
 def test_a_log_that_changed_since_the_run_is_one_error(log_as, small_run: Run):
     """The same simulation by another seed stands for a file that was overwritten."""
     simulated = small_run.config.data.simulated.model_copy(update={"seed": 6})

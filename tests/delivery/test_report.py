@@ -280,6 +280,7 @@ def test_no_customer_id_is_on_the_page_or_in_its_pictures(hostile: str) -> None:
     assert b"canary" not in everything(hostile)
 
 
+@pytest.mark.odd
 def test_a_log_without_amounts_is_told_in_purchases(tmp_path: Path) -> None:
     log = simulate_log(customers=300, seed=3).drop(columns="amount")
     told = Page(rendered(run_on(log, tmp_path, columns={"amount": None}))).text
@@ -287,6 +288,7 @@ def test_a_log_without_amounts_is_told_in_purchases(tmp_path: Path) -> None:
     assert "expected spend in the next" not in told
 
 
+@pytest.mark.odd
 def test_amounts_without_a_currency_are_said_to_have_none(tmp_path: Path) -> None:
     told = Page(rendered(run_on(simulate_log(customers=300, seed=3), tmp_path))).text
     assert "No currency was named" in told
@@ -393,6 +395,7 @@ def judged_as(run: Run, **changes: object) -> str:
     return Page(rendered(changed)).text.replace("\u00a0", " ")
 
 
+@pytest.mark.odd
 def test_a_churn_rate_that_moved_is_told_with_what_the_forecasts_knew_of_it(small_run: Run) -> None:
     expected = 100 * small_run.judged["churn_probability"].mean()
     moved = judged_as(small_run, drift=BaseRateDrift(0.40, 5000, 0.85, 5000))
@@ -408,6 +411,7 @@ def test_a_churn_rate_that_moved_is_told_with_what_the_forecasts_knew_of_it(smal
         assert "The churn rate moved" not in judged_as(small_run, drift=still)
 
 
+@pytest.mark.odd
 def test_the_calibration_error_is_held_against_two_points_or_the_noise(small_run: Run) -> None:
     error = small_run.judgement.churn.loc[("calibration_error", "this_run"), "value"]
     quiet, noisy = (judged_as(small_run, calibration_noise=noise) for noise in (0.001, error + 0.01))
@@ -426,6 +430,7 @@ def test_the_costs_stand_beside_the_profit(page: Page) -> None:
     )
 
 
+@pytest.mark.odd
 def test_a_campaign_that_contacts_everybody_is_told_to_separate_no_models(small_run: Run) -> None:
     churned = (small_run.judged["purchases"] == 0).astype(float)
     # Where all have one risk all or none are contacted; a ranking that knows the outcome never contacts who stays.
@@ -438,6 +443,7 @@ def test_a_campaign_that_contacts_everybody_is_told_to_separate_no_models(small_
     assert "whoever ranks them" not in Page(rendered(knowing)).text
 
 
+@pytest.mark.odd
 def test_a_log_with_margins_is_told_in_margin(tmp_path: Path) -> None:
     told = Page(rendered(run_on(simulate_log(customers=300, seed=3), tmp_path, currency="EUR", margin_rate=0.3))).text
     assert "Amounts are margin" in told
@@ -466,6 +472,7 @@ def told_reasons(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_on(kept, folder, currency="EUR", attributes={"path": str(table)})
 
 
+@pytest.mark.odd
 def test_the_reasons_of_each_cell_stand_on_the_page(told_reasons: Run) -> None:
     page = Page(rendered(told_reasons))
     rows = {(row[2][0], row[1][0]): row for row in page.table("Why customers are at risk")[1:]}

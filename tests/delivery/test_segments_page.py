@@ -296,6 +296,7 @@ def test_a_log_without_amounts_gets_plans_and_no_money(without_amounts: Run) -> 
     assert "nan" not in told.split()
 
 
+@pytest.mark.odd
 def test_names_and_ids_of_the_user_do_no_harm_and_do_not_appear(tmp_path: Path) -> None:
     log = simulate_log(customers=300, seed=11)
     log = log.assign(customer_id="canary-" + log["customer_id"].astype(str)).rename(columns={"customer_id": ID_COLUMN})
@@ -308,6 +309,7 @@ def test_names_and_ids_of_the_user_do_no_harm_and_do_not_appear(tmp_path: Path) 
     assert base64.b64encode(b"canary") not in html.encode()
 
 
+@pytest.mark.odd
 def test_budget_wallet_composite_and_payback_are_told_where_given(tmp_path: Path) -> None:
     log = simulate_log(customers=400, seed=5)
     table = log.groupby("customer_id")["amount"].sum().rename("total").mul(2).reset_index()

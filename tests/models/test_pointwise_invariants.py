@@ -117,7 +117,7 @@ def test_the_expectation_ends_at_its_limit_for_a_above_one() -> None:
 
 
 @with_singular
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(model=models(), history=histories(most=20), horizon=st.floats(0.1, 20))
 def test_counts_sum_to_one_and_to_their_mean(model: Model, history: tuple[int, float, float], horizon: float) -> None:
     # I7; where the rate stays moderate, so that 400 terms hold the tail

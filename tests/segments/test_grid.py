@@ -340,6 +340,7 @@ def test_the_cuts_are_frozen_at_calibration_end(small_run: Run) -> None:
     assert small_run.models.grid == at_end
 
 
+@pytest.mark.odd
 def test_holdout_outcomes_are_never_tabulated_by_production_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.conftest import small_config
 

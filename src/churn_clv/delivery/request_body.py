@@ -20,8 +20,7 @@ _EMPTY = frozenset({"", "NA", "NaN", "nan", "NULL", "null"})
 def read_body(body: bytes, content_type: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows and the parameters that were sent, cells as they were written, unknown ones None.
 
-    Every row has to say every column itself: MLflow's own server puts the cells of `instances` that leave some out
-    into other rows.
+    Every row has to say every column itself, null where it is unknown.
 
     Examples
     --------
