@@ -9,7 +9,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from churn_clv.delivery.endpoint import answer
+from churn_clv.delivery.endpoint import answer, main
 from churn_clv.delivery.mlflow_model import save
 from churn_clv.delivery.request_body import CSV, JSON
 
@@ -73,3 +73,10 @@ def test_refusals_of_body_model_and_parameters_are_400_and_a_line(model: Any, ca
         assert told["message"].startswith(reason)
         assert SECRET not in told["message"]
     assert SECRET not in caplog.text
+
+
+def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path}: holds no MLmodel")
+    assert said.count("\n") == 1

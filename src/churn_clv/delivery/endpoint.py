@@ -15,6 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -89,8 +90,8 @@ def _refused(status: int, reason: str) -> Response:
     return Response(json.dumps(content), status, media_type=JSON)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a model's folder until stopped; requests are not logged."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve a model's folder until stopped; requests are not logged. What is no model is one line and exit code 2."""
     import uvicorn
 
     parser = argparse.ArgumentParser(prog="python -m churn_clv.delivery.endpoint", description="Serve an MLflow model.")
@@ -98,10 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     asked = parser.parse_args(arguments)
+    if not Path(asked.model, "MLmodel").is_file():
+        print(f"{asked.model}: holds no MLmodel; python -m churn_clv.delivery.mlflow_model makes one", file=sys.stderr)
+        return 2
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     app = application(load_model(asked.model))
+    print(f"serving {asked.model} at http://{asked.host}:{asked.port}/invocations", flush=True)
     uvicorn.run(app, host=asked.host, port=asked.port, log_level="warning", access_log=False)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
