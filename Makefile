@@ -87,8 +87,8 @@ $(BROWSER)/.installed: $(STAMP) requirements-browser.lock tests/browser/package-
 	@npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-rehearse: setup ## Use a hand-over in fresh environments of its own requirements, with and without MLflow
-	@$(BIN)/python -m pytest -s -m rehearsal tests/rehearsal
+rehearse: setup ## Use a hand-over in fresh environments of its own requirements, with and without MLflow (SMOKE=1: most of it)
+	@$(BIN)/python -m pytest -s -m rehearsal $(if $(SMOKE),-k "not rolls_back") tests/rehearsal
 
 spark: setup $(SPARK)/.installed ## Run data steps, a whole run and the registered model on a local Spark (SMOKE=1: some of it)
 	@PYTHONPATH=$(CURDIR)/$(SPARK) $(BIN)/python -m pytest -m spark --durations=5 tests/rehearsal
