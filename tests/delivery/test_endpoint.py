@@ -56,13 +56,14 @@ def test_parameters_are_those_of_the_model(model: Any) -> None:
 
 def test_refusals_of_body_model_and_parameters_are_400_and_a_line(model: Any, caplog: pytest.LogCaptureFixture) -> None:
     rows = rows_of(model)
+    named = rows | {"data": [[f"{SECRET}-{k}", *row[1:]] for k, row in enumerate(rows["data"])]}
     torn = {"columns": ["customer_id", "T", SECRET], "data": [[SECRET, 1, 2]]}
     for content, reason in (
         ({"dataframe_split": 5}, "dataframe_split: wants"),
         ({"dataframe_split": torn}, "frequency, recency, monetary_value"),
         ({"dataframe_split": {"columns": [SECRET], "data": [[1]]}}, "the input has no rows, or none of the columns"),
         ({"dataframe_split": rows, "params": {"horizon_days": -1}}, "horizon_days: -1 is not"),
-        ({"dataframe_split": rows, "params": {"horizon_days": "x"}}, ""),
+        ({"dataframe_split": named, "params": {"horizon_days": "x"}}, ""),
         (
             {"dataframe_split": rows, "params": {SECRET: 1}},
             "params: 1 of 1 are unknown; the model takes as_of, horizon_days",

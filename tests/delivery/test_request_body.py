@@ -60,11 +60,15 @@ def test_csv_is_read_as_it_was_written(rows: list[list[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([["customer_id", "region"], *rows])
     found = read_body(text.getvalue().encode(), CSV)[0]
-    empty = {"", "NA", "NaN", "nan", "NULL", "null"}
     if not any(cell.startswith("'") for row in rows for cell in row):
         assert found.astype(object).where(found.notna(), None).to_numpy().tolist() == [
-            [None if cell in empty else cell for cell in row] for row in rows
+            [cell or None for cell in row] for row in rows
         ]
+
+
+def test_a_word_in_csv_is_no_empty_cell() -> None:
+    """As in batch scoring (delivery/production.py), where a text column may hold it."""
+    assert read_body(b"customer_id,region\n1,NA\n2,\n", CSV)[0]["region"].tolist()[0] == "NA"
 
 
 def test_parameters_come_beside_the_rows() -> None:

@@ -14,13 +14,13 @@ from churn_clv.errors import InputError
 
 JSON, CSV = "application/json", "text/csv"
 SHAPES = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_EMPTY = frozenset({"", "NA", "NaN", "nan", "NULL", "null"})
 
 
 def read_body(body: bytes, content_type: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows and the parameters that were sent, cells as they were written, unknown ones None.
 
-    Every row has to say every column itself, null where it is unknown.
+    Every row has to say every column itself; what is unknown is null, in CSV an empty cell and no word for it (a region
+    may be called NA). The frame has a column of objects for every name.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _from_csv(body: bytes) -> pd.DataFrame:
     except csv.Error as error:
         raise InputError(f"the body is no CSV: {error}") from None
     names, *cells = rows or [[]]
-    filled = [[None if cell in _EMPTY else cell for cell in row] for row in cells if row]
+    filled = [[cell or None for cell in row] for row in cells if row]
     return spreadsheet_plain(_frame("the body", names, filled))
 
 
